@@ -6,26 +6,28 @@ candidates in the batch, E edges, M annotated people, P poses; H, W input; h, w 
 Everything ragged is flat: rows of all images one after another, and a ``batch`` vector that says which image a row
 belongs to. An image may own no row, so ``num_images`` is stored and never inferred.
 
-Coordinates are ``(x, y)``, float32, in **network-input pixels, an integer being a pixel's centre**. Only `decode` leaves
-that frame. Cell ``c`` of a map of stride ``s`` lies at input pixel ``(c + 0.5) * s - 0.5``; mirroring an image maps
-``x`` to ``W - 1 - x``.
+Coordinates are ``(x, y)``, float32, in **network-input pixels, an integer being a pixel's centre**. Only `decode`
+leaves that frame. Cell ``c`` of a map of stride ``s`` lies at input pixel ``(c + 0.5) * s - 0.5``; mirroring an image
+maps ``x`` to ``W - 1 - x``.
 
 Shapes are annotated with jaxtyping; they are checked under test and cost nothing otherwise.
 """
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Self
+from typing import TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+R = TypeVar("R", bound="Record")  # not typing.Self: the run-time checks of the tests cannot read it in a base class
+
 
 class Record:
     """Base of the records: moves all tensors of a record at once."""
 
-    def _map(self, function) -> Self:
+    def _map(self: R, function) -> R:
         changes = {}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
@@ -37,19 +39,19 @@ class Record:
                 changes[field.name] = tuple(item._map(function) for item in value)
         return dataclasses.replace(self, **changes)
 
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
+    def to(self: R, device: torch.device | str, non_blocking: bool = False) -> R:
         """The same record with every tensor on ``device``."""
         return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
-    def detach(self) -> Self:
+    def detach(self: R) -> R:
         """The same record cut from the autograd graph."""
         return self._map(Tensor.detach)
 
-    def pin_memory(self) -> Self:
+    def pin_memory(self: R) -> R:
         """The same record in page-locked memory (a ``DataLoader`` calls this)."""
         return self._map(Tensor.pin_memory)
 
-    def replace(self, **changes) -> Self:
+    def replace(self: R, **changes) -> R:
         """A copy with some fields changed."""
         return dataclasses.replace(self, **changes)
 
