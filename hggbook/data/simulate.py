@@ -176,12 +176,12 @@ class _Draws:
         self.person = scramble(self.image[poses.batch] + local)
         self.keypoint = scramble(self.person[:, None] + torch.arange(1, k + 1, device=device))
 
-    def uniform(self, name: str, key: Int64[Tensor, "..."] | None = None) -> Float[Tensor, "..."]:
+    def uniform(self, name: str, key: Int64[Tensor, "*any"] | None = None) -> Float[Tensor, "*shape"]:
         key = self.keypoint if key is None else key
         bits = scramble(key + int.from_bytes(name.encode().ljust(7), "little"))
         return ((bits >> 20) & 0xFFFFFF).float() / 0x1000000
 
-    def normal(self, name: str, key: Int64[Tensor, "..."] | None = None) -> Float[Tensor, "..."]:
+    def normal(self, name: str, key: Int64[Tensor, "*any"] | None = None) -> Float[Tensor, "*shape"]:
         radius = (-2 * torch.log(self.uniform(name + "r", key).clamp_min(2.0**-24))).sqrt()
         return radius * torch.cos(2 * math.pi * self.uniform(name + "a", key))
 

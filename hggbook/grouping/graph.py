@@ -142,7 +142,7 @@ def coarsen(graph: Graph, cluster: Int64[Tensor, "N"]) -> Graph:
     )
 
 
-def scramble(key: Int64[Tensor, "N"]) -> Int64[Tensor, "N"]:
+def scramble(key: Int64[Tensor, "*any"]) -> Int64[Tensor, "*any"]:
     """Pseudo-random int64 of each key (splitmix64's finaliser): equal keys give equal numbers on every device.
 
     Random visiting orders are drawn from what a candidate *is* (type and position), never from its row: so a batch and

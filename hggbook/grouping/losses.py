@@ -68,7 +68,7 @@ class _ScaleGradient(torch.autograd.Function):
         return gradient * ctx.factor, None
 
 
-def scale_gradient(x: Float[Tensor, "..."], factor: float) -> Float[Tensor, "..."]:
+def scale_gradient(x: Float[Tensor, "*any"], factor: float) -> Float[Tensor, "*any"]:
     """Passes ``x`` on unchanged and multiplies the gradient that comes back by ``factor``.
 
     The paper weighs the grouping losses by 1e-5. Weighing the losses themselves would leave the GNN and the
