@@ -77,11 +77,14 @@ class LossConfig:
 class DataConfig:
     """Where training samples come from."""
 
-    kind: str = "scenes"  # scenes | coco | poses
-    train: str = ""  # annotation file, or a preset's name for scenes and for the simulation of the pose track
-    images: str = ""  # image folder
-    preset: str = "crowd"  # scenes: easy | crowd | dense; poses: hard | measured
+    kind: str = "scenes"  # scenes (synthetic) | coco (photographs) | poses (annotations only: the pose track)
+    train: str = ""  # annotation file (coco, poses)
+    images: str = ""  # image folder (coco)
+    part: str = "all"  # all | train: only the images that the splits leave for training (coco, poses)
+    preset: str = "crowd"  # scenes: easy | crowd | dense; poses: a simulation, e.g. hard
     num_scenes: int = 4000
+    scene_seed: int = 0  # training scenes; tuning and reporting use other seeds
+    least_people: int = 0  # leave out images with fewer annotated people (coco, poses)
     augment: bool = True
     rotation: float = 30.0  # degrees
     scale_low: float = 0.75
@@ -90,6 +93,13 @@ class DataConfig:
     flip: float = 0.5
     colour: bool = True
     workers: int = 0
+
+
+@dataclass(frozen=True)
+class BaselineConfig:
+    """Associative embedding's greedy grouping on the same candidates. Paper: sec. 4."""
+
+    threshold: float = 1.0  # largest embedding distance of a match
 
 
 @dataclass(frozen=True)
@@ -121,6 +131,7 @@ class Config:
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     proposal: ProposalConfig = field(default_factory=ProposalConfig)
     grouping: GroupingConfig = field(default_factory=GroupingConfig)
+    baseline: BaselineConfig = field(default_factory=BaselineConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     data: DataConfig = field(default_factory=DataConfig)
     train: TrainConfig = field(default_factory=TrainConfig)

@@ -14,9 +14,10 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from hggbook.data.coco import PoseSet
 from hggbook.grouping.graph import pairs_within_images, scramble
 from hggbook.skeleton import Skeleton
-from hggbook.types import Candidates, Record, Targets
+from hggbook.types import Candidates, Targets
 
 
 @dataclass(frozen=True)
@@ -74,28 +75,9 @@ SIMULATIONS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class PoseBatch(Record):
-    """Annotated people of some images, without the images.
-
-    Attributes:
-        keypoints: (M, K, 3) x, y in original image pixels and COCO visibility.
-        area: (M,) square pixels.
-        batch: (M,) image of each person, non-decreasing.
-        image_id: (B,) COCO image ids.
-        size: (B, 2) image width, height.
-    """
-
-    keypoints: Float[Tensor, "M K 3"]
-    area: Float[Tensor, "M"]
-    batch: Int64[Tensor, "M"]
-    image_id: Int64[Tensor, "B"]
-    size: Float[Tensor, "B 2"]
-
-
 def simulate(
-    poses: PoseBatch, simulation: Simulation, skeleton: Skeleton, seed: int = 0
-) -> tuple[Candidates, Targets, PoseBatch]:
+    poses: PoseSet, simulation: Simulation, skeleton: Skeleton, seed: int = 0
+) -> tuple[Candidates, Targets, PoseSet]:
     """Imitates what a detector proposes for annotated people: jitter, misses, background, duplicates, noisy embeddings.
 
     Args:
@@ -167,7 +149,7 @@ def simulate(
 class _Draws:
     """Random numbers (M, K) that depend on (seed, image id, person in image, keypoint type, name) alone."""
 
-    def __init__(self, poses: PoseBatch, seed: int):
+    def __init__(self, poses: PoseSet, seed: int):
         device = poses.keypoints.device
         m, k = poses.keypoints.shape[:2]
         number = torch.bincount(poses.batch, minlength=len(poses.image_id))
@@ -186,7 +168,7 @@ class _Draws:
         return radius * torch.cos(2 * math.pi * self.uniform(name + "a", key))
 
 
-def _into_input(poses: PoseBatch, simulation: Simulation, skeleton: Skeleton, draw: _Draws) -> PoseBatch:
+def _into_input(poses: PoseSet, simulation: Simulation, skeleton: Skeleton, draw: _Draws) -> PoseSet:
     """People in the frame of the network input: long side fitted, centred, zoomed and mirrored."""
     scale = simulation.size / poses.size.amax(dim=1)
     zoom = 1 + (simulation.zoom - 1) * draw.uniform("zoom", draw.image)
@@ -201,10 +183,10 @@ def _into_input(poses: PoseBatch, simulation: Simulation, skeleton: Skeleton, dr
     flip = draw.uniform("flip", draw.image)[poses.batch] < simulation.mirror
     keypoints = torch.where(flip[:, None, None], mirrored, keypoints)
     size = torch.full_like(poses.size, simulation.size)
-    return PoseBatch(keypoints, poses.area * scale.square(), poses.batch, poses.image_id, size)
+    return PoseSet(keypoints, poses.area * scale.square(), poses.batch, poses.image_id, size)
 
 
-def _person_embedding(people: PoseBatch, simulation: Simulation, draw: _Draws) -> Float[Tensor, "M"]:
+def _person_embedding(people: PoseSet, simulation: Simulation, draw: _Draws) -> Float[Tensor, "M"]:
     """Each person's embedding: a place in a random order of the image's people, some taken over from a neighbour."""
     m, device = len(people.area), people.area.device
     by = torch.argsort(draw.uniform("order", draw.person))

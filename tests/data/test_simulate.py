@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from hggbook.data.simulate import SIMULATIONS, PoseBatch, Simulation, simulate
+from hggbook.data.coco import PoseSet
+from hggbook.data.simulate import SIMULATIONS, Simulation, simulate
 from hggbook.skeleton import COCO, CROWDPOSE
 
 K = 17
@@ -16,7 +17,7 @@ def crowd(images=400, people=3, visibility=2.0, seed=0, first_id=1):
     m = images * people
     place = torch.rand(m, 1, 2, generator=g) * torch.tensor([440.0, 280.0])
     xy = place + torch.rand(m, K, 2, generator=g) * 200
-    return PoseBatch(
+    return PoseSet(
         torch.cat([xy, torch.full((m, K, 1), visibility)], dim=2),
         torch.rand(m, generator=g) * 10_000 + 5_000,
         torch.repeat_interleave(torch.arange(images), people),
@@ -27,7 +28,7 @@ def crowd(images=400, people=3, visibility=2.0, seed=0, first_id=1):
 
 def only(poses, image):
     rows = poses.batch == image
-    return PoseBatch(poses.keypoints[rows], poses.area[rows], poses.batch[rows] * 0, poses.image_id[image : image + 1],
+    return PoseSet(poses.keypoints[rows], poses.area[rows], poses.batch[rows] * 0, poses.image_id[image : image + 1],
                      poses.size[image : image + 1])  # fmt: skip
 
 
@@ -83,7 +84,9 @@ def test_unlabelled_keypoints_give_no_candidate():
 
 def test_colliding_embeddings_bring_neighbours_together():
     def gap(collide):
-        sim = Simulation(collide=collide, noise_seen=0.0, miss_seen=0.0, background=0.0, duplicate=0.0, collide_spread=0.0)
+        sim = Simulation(
+            collide=collide, collide_spread=0.0, noise_seen=0.0, miss_seen=0.0, background=0.0, duplicate=0.0
+        )
         c, t, _ = simulate(crowd(people=2), sim, COCO)
         of = mean_by_person(c, t, 800)
         return (of[::2] - of[1::2]).abs()

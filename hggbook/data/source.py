@@ -1,0 +1,137 @@
+"""Where training samples come from: a `DataConfig` made into an endless, seeded, resumable stream of batches."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from hggbook import paths
+from hggbook.config import Config
+from hggbook.data.coco import CocoPeople, PoseSet, in_split, poses
+from hggbook.data.loading import StepSampler, endless, loader
+from hggbook.data.scenes import PRESETS, SceneConfig, write_dataset
+from hggbook.data.simulate import SIMULATIONS, simulate
+from hggbook.data.transforms import Augment, Fit, Transform
+from hggbook.skeleton import SKELETONS
+from hggbook.types import Batch, Candidates, Targets
+
+KINDS = ("scenes", "coco", "poses")
+
+
+def scene_set(preset: str, count: int, seed: int, size: int, workers: int = 1) -> CocoPeople:
+    """Synthetic scenes of a preset, rendered once into a cache folder and read from there afterwards.
+
+    Args:
+        preset: ``easy``, ``crowd`` or ``dense``.
+        count: images.
+        seed: other seeds give other scenes.
+        size: side of the square images in pixels.
+        workers: processes that render; the result does not depend on it.
+
+    Raises:
+        ValueError: unknown preset.
+
+    Not in the paper: the embedded data set.
+    """
+    if preset not in PRESETS:
+        raise ValueError(f"scenes preset: expected one of {tuple(PRESETS)}, got {preset!r}")
+    config = dataclasses.replace(PRESETS[preset], width=size, height=size)
+    folder = _cache_folder(config, count, seed)
+    annotations = folder / "annotations.json"
+    if not annotations.is_file():
+        annotations = write_dataset(folder, config, count, seed, workers=workers)
+    return CocoPeople(annotations, folder / "images")
+
+
+def _cache_folder(config: SceneConfig, count: int, seed: int) -> Path:
+    told = json.dumps([dataclasses.asdict(config), count, seed], sort_keys=True)
+    return paths.project_root() / "data" / "cache" / f"scenes-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+
+
+def training_stream(
+    config: Config, step: int = 0, rank: int = 0, world: int = 1
+) -> Iterator[Batch | tuple[Candidates, Targets]]:
+    """Training batches from a given step on, for ever: the same ones for any number of workers and processes.
+
+    Args:
+        config: its ``data`` and ``train.batch`` (images per step, of all processes together).
+        step: steps already taken.
+        rank, world: this process, of how many.
+
+    Returns:
+        `Batch`es of images, or on the pose track candidates with their targets.
+
+    Raises:
+        ValueError: unknown kind of data, files that are missing or malformed, too few images for one batch.
+
+    Not in the paper: bookkeeping.
+    """
+    data, seed = config.data, config.seed
+    if data.kind not in KINDS:
+        raise ValueError(f"data.kind: expected one of {KINDS}, got {data.kind!r}")
+    if data.kind == "poses":
+        return _simulated(config, training_poses(config), step, rank, world)
+    batches = loader(
+        training_images(config), _transform(config), config.train.batch, seed=seed, shuffle=True,
+        workers=data.workers, rank=rank, world=world, drop_last=True,
+    )  # fmt: skip
+    return endless(batches, step)
+
+
+def training_images(config: Config) -> CocoPeople:
+    """The images that a config trains on."""
+    data = config.data
+    if data.kind == "scenes":
+        return scene_set(data.preset, data.num_scenes, data.scene_seed, config.detector.input_size, data.workers or 1)
+    dataset = CocoPeople(data.train, data.images, SKELETONS[config.skeleton], keep="people")
+    ids = dataset.image_ids[in_split(dataset.image_ids, "train", "photographs")] if _only_train(config) else None
+    if data.least_people > 1:
+        kept = {i for row, i in enumerate(dataset.image_ids) if len(dataset.people(row)[1]) >= data.least_people}
+        ids = [i for i in (dataset.image_ids if ids is None else ids) if i in kept]
+    return dataset if ids is None else dataset.select(ids)
+
+
+def training_poses(config: Config) -> PoseSet:
+    """The annotated people that a pose-track config trains on."""
+    found = poses(config.data.train, SKELETONS[config.skeleton])
+    keep = found.batch.bincount(minlength=found.num_images) >= max(config.data.least_people, 1)
+    if _only_train(config):
+        keep &= in_split(found.image_id, "train", "poses")
+    return found.select(keep)
+
+
+def _only_train(config: Config) -> bool:
+    if config.data.part not in ("all", "train"):
+        raise ValueError(f"data.part: expected all or train, got {config.data.part!r}")
+    return config.data.part == "train"
+
+
+def _transform(config: Config) -> Transform:
+    data, size = config.data, config.detector.input_size
+    if not data.augment:
+        return Fit(size)
+    return Augment(
+        size, SKELETONS[config.skeleton].flip_order, data.rotation, data.scale_low, data.scale_high, data.shift,
+        data.flip, data.colour,
+    )  # fmt: skip
+
+
+def _simulated(config: Config, found: PoseSet, step: int, rank: int, world: int):
+    if config.data.preset not in SIMULATIONS:
+        raise ValueError(f"data.preset: expected a simulation, one of {tuple(SIMULATIONS)}, got {config.data.preset!r}")
+    simulation, skeleton = SIMULATIONS[config.data.preset], SKELETONS[config.skeleton]
+    if config.data.augment:
+        simulation = dataclasses.replace(simulation, mirror=config.data.flip, zoom=config.data.scale_high)
+    sampler = StepSampler(
+        found.num_images, config.train.batch, seed=config.seed, shuffle=True, rank=rank, world=world, drop_last=True
+    )
+    while True:
+        sampler.seek(step)
+        for places in sampler:
+            rows = found.image_id.new_tensor([row for _, row in places])
+            candidates, targets, _ = simulate(
+                found.select(rows), simulation, skeleton, seed=config.seed * 100_003 + sampler.epoch
+            )
+            yield candidates, targets
+            step += 1

@@ -1,0 +1,210 @@
+"""HGG: the parts joined. ``forward`` is `detect`, `propose`, `group`; both tracks share `group`."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool, Float
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from hggbook.config import Config
+from hggbook.detector import Hourglass, propose
+from hggbook.grouping.discriminators import EdgeDiscriminator, MacroNodeDiscriminator
+from hggbook.grouping.graph import build_graph, node_features
+from hggbook.grouping.losses import scale_gradient
+from hggbook.grouping.message_passing import InteractionGNN
+from hggbook.grouping.ohgc import OHGC
+from hggbook.skeleton import SKELETONS
+from hggbook.types import Candidates, Grouping, Maps, Output
+
+Proposer = Callable[[Maps], Candidates]
+
+
+class HGG(nn.Module):
+    """Hierarchical graph grouping embedded with a keypoint proposal network; all modules trained end to end.
+
+    Args:
+        detector: images (B, 3, H, W) -> `Maps`. Any bottom-up detector that gives heatmaps and embeddings will do; None
+            for a grouping stage alone (pose track).
+        propose: `Maps` -> `Candidates`.
+        gnn: the interaction GNN.
+        ohgc: the clustering with its two discriminators.
+        linked: (K, K) bool, the pairs of keypoint types that the graph configuration links.
+        into_detector: factor on the gradient of the grouping losses where it enters the detector.
+        precision: ``fp32``, or ``bf16`` to run the detector (never the grouping) under autocast.
+
+    Paper: sec. 3, Fig. 1, Fig. 2.
+    """
+
+    def __init__(
+        self,
+        detector: nn.Module | None,
+        propose: Proposer,
+        gnn: InteractionGNN,
+        ohgc: OHGC,
+        linked: Bool[Tensor, "K K"],
+        *,
+        into_detector: float = 1.0,
+        precision: str = "fp32",
+    ):
+        super().__init__()
+        if precision not in ("fp32", "bf16"):
+            raise ValueError(f"precision: expected fp32 or bf16, got {precision!r}")
+        self.detector = detector
+        self.propose = propose
+        self.gnn = gnn
+        self.ohgc = ohgc
+        self.into_detector = into_detector
+        self.precision = precision
+        self.register_buffer("linked", linked, persistent=False)
+
+    def forward(self, images: Float[Tensor, "B 3 H W"]) -> Output:
+        """Everything that one pass gives, alike in training and inference; losses and `decode` both read it."""
+        maps = self.detect(images)
+        candidates = self.propose(maps)
+        return Output(maps, candidates, self.group(candidates))
+
+    def detect(self, images: Float[Tensor, "B 3 H W"]) -> Maps:
+        """Heatmaps and embeddings of all stacks, fp32. Paper: sec. 3.3.
+
+        Raises:
+            ValueError: this model has no detector.
+        """
+        if self.detector is None:
+            raise ValueError("model: it has a grouping stage only (pose track) and cannot look at images")
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            return self.detector(images)
+
+    def group(self, candidates: Candidates) -> Grouping:
+        """Groups candidates, wherever they come from: the grouping stage of both tracks. Paper: sec. 3.1, 3.2."""
+        scaled = candidates.replace(
+            embedding=scale_gradient(candidates.embedding, self.into_detector),
+            score=scale_gradient(candidates.score, self.into_detector),
+        )
+        graph = build_graph(scaled, node_features(scaled, len(self.linked)), self.linked)
+        return self.ohgc(self.gnn(graph, scaled))
+
+    def grouping_parameters(self) -> list[nn.Parameter]:
+        """Parameters of the GNN and the discriminators."""
+        return [*self.gnn.parameters(), *self.ohgc.parameters()]
+
+
+def build(config: Config, *, with_detector: bool = True) -> HGG:
+    """The model that a config describes, with fresh weights from torch's global generator.
+
+    Args:
+        config: any size.
+        with_detector: False for the pose track.
+
+    Raises:
+        ValueError: a value that no part knows; the part names it.
+    """
+    skeleton = SKELETONS.get(config.skeleton)
+    if skeleton is None:
+        raise ValueError(f"skeleton: expected one of {tuple(SKELETONS)}, got {config.skeleton!r}")
+    d, p, g, k = config.detector, config.proposal, config.grouping, skeleton.num_types
+    detector = None
+    if with_detector:
+        detector = Hourglass(
+            k, d.embedding, stacks=d.stacks, depth=d.depth, width=d.width, growth=d.growth,
+            normalisation=d.normalisation,
+        )  # fmt: skip
+        if config.train.channels_last:
+            detector = detector.to(memory_format=torch.channels_last)
+
+    def proposer(maps: Maps) -> Candidates:
+        return propose(
+            maps, threshold=p.threshold, per_type=p.per_type, kernel=p.kernel, subpixel=p.subpixel, limit=p.limit
+        )
+
+    gnn = InteractionGNN(
+        d.embedding + k + 2, k, reading=g.reading, interaction=g.interaction, layers=g.layers, hidden=g.hidden,
+        aggregation=g.aggregation, edge_mlp=g.edge_mlp, dropout=g.dropout,
+    )  # fmt: skip
+    edge_channels = g.hidden if g.reading == "pairwise" else 0
+    ohgc = OHGC(
+        EdgeDiscriminator(g.hidden, edge_channels=edge_channels, evidence=g.evidence, dropout=g.dropout),
+        MacroNodeDiscriminator(g.hidden, dropout=g.dropout),
+        order=g.graclus,
+        cut=g.cut,
+        # Choice: a maximal matching halves the clusters, so K rounds are far more than it needs; mutual may need many.
+        max_rounds=g.max_rounds or (0 if g.graclus == "mutual" else k),
+        seed=g.seed,
+    )
+    return HGG(
+        detector, proposer, gnn, ohgc, torch.from_numpy(skeleton.linked(g.graph)),
+        into_detector=config.loss.into_detector, precision=config.train.precision,
+    )  # fmt: skip
+
+
+def save_weights(path: str | Path, model: HGG, config: Config, **facts: str) -> None:
+    """Writes a model's weights with its config as safetensors: whole, or not at all.
+
+    Args:
+        path: file to write, usually ``*.safetensors``.
+        model: any device.
+        config: what `build` made it from; stored in the file, so that it can be rebuilt.
+        **facts: texts to store beside it (how it was trained, on what).
+
+    Not in the paper: bookkeeping.
+    """
+    path = Path(path)
+    weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        save_file(weights, temporary, {"hggbook_config": json.dumps(config.to_dict()), **facts})
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_weights(path: str | Path) -> tuple[HGG, Config]:
+    """Rebuilds a model from a file of `save_weights`, in eval mode. Nothing in the file is executed.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not such a file, or weights that do not fit the architecture its config describes.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such weights file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except SafetensorError as error:
+        raise ValueError(f"{path}: expected a safetensors file, got something else ({error})") from None
+    if "hggbook_config" not in facts:
+        raise ValueError(f"{path}: expected weights written by hggbook (with their config), got {sorted(facts)}")
+    config = Config.from_dict(json.loads(facts["hggbook_config"]))
+    model = build(config, with_detector=any(name.startswith("detector.") for name in weights))
+    fit_weights(model, weights, str(path))
+    return model.eval(), config
+
+
+def fit_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
+    """Loads weights into a model of exactly that architecture.
+
+    Raises:
+        ValueError: names or shapes differ; says which, and which file.
+    """
+    own = model.state_dict()
+    missing, unknown = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
+    shapes = [
+        f"{name} {tuple(weights[name].shape)} instead of {tuple(own[name].shape)}"
+        for name in own.keys() & weights.keys()
+        if own[name].shape != weights[name].shape
+    ]
+    if missing or unknown or shapes:
+        said = [
+            f"{len(names)} {what} (e.g. {names[0]})"
+            for what, names in (("missing", missing), ("unknown", unknown), ("of another shape", sorted(shapes)))
+            if names
+        ]
+        raise ValueError(f"{source}: weights of another architecture: {'; '.join(said)}")
+    model.load_state_dict(weights)

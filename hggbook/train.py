@@ -1,0 +1,285 @@
+"""The training loop: AE pre-training, then everything jointly, end to end. Paper: sec. 3.3.
+
+It reads top to bottom and runs the same on a laptop's CPU, one GPU, or several processes started by ``torchrun``. A run
+is a folder: ``config.json``, ``log.jsonl`` (one line per logged step), ``checkpoint.pt``, and at the end
+``weights.safetensors``. Everything random is drawn from (seed, step) or (seed, epoch, sample), so a run that was killed
+and resumed ends with the same weights as an unbroken one.
+"""
+
+import contextlib
+import json
+import math
+import os
+import pickle
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+from tqdm import tqdm
+
+from hggbook.config import Config
+from hggbook.data.source import training_stream
+from hggbook.model import HGG, build, fit_weights, save_weights
+from hggbook.objective import Objective
+from hggbook.skeleton import SKELETONS
+
+OnStep = Callable[[int, dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a call of `train` ended: the model as it stands, steps taken in all, whether that was all of them."""
+
+    model: HGG
+    step: int
+    complete: bool
+
+
+def train(
+    config: Config,
+    folder: str | Path,
+    *,
+    device: str = "cpu",
+    resume: bool = False,
+    start_from: HGG | None = None,
+    stop_at: int | None = None,
+    on_step: OnStep | None = None,
+    progress: bool = False,
+) -> Finished:
+    """Trains the model that a config describes.
+
+    First ``pretrain_steps`` of the proposal network alone, then ``joint_steps`` of everything. Ctrl-C (or SIGTERM) ends
+    the step that is running, saves, and says how to resume. Under ``torchrun`` each process takes its part of every
+    batch.
+
+    Args:
+        config: what to train, on what, for how long.
+        folder: of the run; must not hold another run unless ``resume``.
+        device: ``cpu`` or ``cuda``.
+        resume: go on from the folder's checkpoint (from the beginning if it has none yet).
+        start_from: a model of the same architecture whose weights are taken over at step 0.
+        stop_at: end (saved and resumable) after this many steps in all.
+        on_step: called after every step with its number and losses, in the first process.
+        progress: show a progress bar on stderr.
+
+    Raises:
+        ValueError: the folder holds another run; its checkpoint is of another config; a bad config.
+        RuntimeError: a loss is not finite.
+
+    Paper: sec. 3.3 (training).
+    """
+    folder = Path(folder)
+    rank, world = _start_processes(device)
+    first = rank == 0
+    if first:
+        _prepare_folder(folder, config, resume)
+    target = torch.device(device, int(os.environ.get("LOCAL_RANK", 0))) if device == "cuda" else torch.device(device)
+
+    torch.manual_seed(config.seed)
+    model = build(config, with_detector=config.data.kind != "poses")
+    if start_from is not None:
+        fit_weights(model, start_from.state_dict(), "start_from")
+    model = model.to(target).train()
+    objective = Objective(model, config.loss, SKELETONS[config.skeleton].sigmas).to(target)
+    groups = _parameter_groups(model, config)
+    optimiser = torch.optim.Adam(groups, eps=config.train.epsilon)
+    step = _restore(folder / "checkpoint.pt", config, model, optimiser) if resume else 0
+    if config.train.compile and model.detector is not None:
+        model.detector.compile()
+    # A process may have no edge in its images: then the discriminators get no gradient there, which DDP must expect.
+    wrapped = DistributedDataParallel(objective, find_unused_parameters=True) if world > 1 else objective
+
+    total_steps = config.train.pretrain_steps + config.train.joint_steps
+    end = total_steps if stop_at is None else min(stop_at, total_steps)
+    stream = training_stream(config, step, rank, world)
+    log = _open_log(folder / "log.jsonl", step) if first else contextlib.nullcontext()
+    bar = tqdm(total=total_steps, initial=step, disable=not (progress and first), unit="step", dynamic_ncols=True)
+    started, seen = time.perf_counter(), 0
+    with log, bar, _Interrupts() as interrupts:
+        stopping = False
+        while step < end and not stopping:
+            joint = step >= config.train.pretrain_steps
+            for group, rate in zip(optimiser.param_groups, learning_rates(config, step)):
+                group["lr"] = rate
+            torch.manual_seed(_step_seed(config.seed, step, rank))  # dropout; nothing else draws here
+            batch = _to(next(stream), target)
+            losses = wrapped(batch, joint, config.train.batch)
+            loss = objective.total(losses)
+            optimiser.zero_grad(set_to_none=True)
+            (loss * world).backward()  # DDP averages over processes; the losses are parts of one sum
+            norm = _gradient_norm(groups, config.train.clip)
+            values, stopping = _summed(losses | {"total": loss}, interrupts.asked, world)
+            values["gradient_norm"] = norm
+            if not math.isfinite(values["total"]):
+                raise RuntimeError(f"step {step}: the loss is not finite ({values}); the last checkpoint is kept")
+            optimiser.step()
+            step += 1
+            seen += config.train.batch
+
+            if first:
+                speed = seen / (time.perf_counter() - started)
+                if step % config.train.log_every == 0 or step == end or step <= 10:
+                    entry = {"step": step, "phase": "joint" if joint else "pretrain", **values}
+                    entry |= {"lr": optimiser.param_groups[0]["lr"], "images_per_second": round(speed, 2)}
+                    log.write(json.dumps(entry) + "\n")
+                    log.flush()
+                bar.update()
+                bar.set_postfix({name: f"{value:.4f}" for name, value in values.items() if name != "gradient_norm"})
+                if on_step is not None:
+                    on_step(step, values)
+                if step % config.train.save_every == 0 and step < end:
+                    _save(folder / "checkpoint.pt", config, model, optimiser, step)
+    if first:
+        _save(folder / "checkpoint.pt", config, model, optimiser, step)
+        if step >= total_steps:
+            save_weights(folder / "weights.safetensors", model, config, steps=str(step))
+        elif stopping:
+            print(f"stopped after step {step} of {total_steps}; resume with: hggbook train --resume {folder}")
+    if world > 1:
+        dist.barrier()
+    return Finished(model, step, step >= total_steps)
+
+
+def learning_rates(config: Config, step: int) -> list[float]:
+    """Learning rate of the proposal network and of the grouping stage at a step: warm-up, then decay.
+
+    The grouping stage counts from the beginning of the joint phase. Paper: sec. 3.3; Choice: the paper names only the
+    initial rate.
+    """
+    t = config.train
+    if t.decay not in ("none", "linear", "cosine"):
+        raise ValueError(f"train.decay: expected none, linear or cosine, got {t.decay!r}")
+
+    def factor(done: int, of: int) -> float:
+        left = max(0.0, 1 - done / max(of, 1))
+        decay = {"none": 1.0, "linear": left, "cosine": (1 - math.cos(math.pi * left)) / 2}[t.decay]
+        return decay * min(1.0, (done + 1) / (t.warmup + 1))
+
+    joint = max(step - t.pretrain_steps, 0)
+    return [
+        t.learning_rate * factor(step, t.pretrain_steps + t.joint_steps),
+        t.grouping_learning_rate * factor(joint, t.joint_steps),
+    ]
+
+
+def _parameter_groups(model: HGG, config: Config) -> list[dict[str, Any]]:
+    detector = [] if model.detector is None else list(model.detector.parameters())
+    return [
+        {"params": detector, "lr": config.train.learning_rate},
+        {"params": model.grouping_parameters(), "lr": config.train.grouping_learning_rate},
+    ]
+
+
+def _start_processes(device: str) -> tuple[int, int]:
+    """Rank and number of processes; joins the group that ``torchrun`` announces."""
+    world = int(os.environ.get("WORLD_SIZE", 1))
+    if world == 1:
+        return 0, 1
+    if not dist.is_initialized():
+        dist.init_process_group("nccl" if device == "cuda" else "gloo")
+    if device == "cuda":
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    return dist.get_rank(), world
+
+
+def _prepare_folder(folder: Path, config: Config, resume: bool) -> None:
+    told = json.dumps(config.to_dict(), indent=1)
+    place = folder / "config.json"
+    if place.is_file():
+        if not resume:
+            raise ValueError(f"{folder}: holds a run already; resume it, or name another folder")
+        if json.loads(place.read_text(encoding="utf-8")) != config.to_dict():
+            raise ValueError(f"{place}: the run was started with another config than the one given")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    place.write_text(told + "\n", encoding="utf-8")
+
+
+def _save(path: Path, config: Config, model: HGG, optimiser: torch.optim.Optimizer, step: int) -> None:
+    """Everything a run needs to go on, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    state = {"config": config.to_dict(), "step": step, "model": model.state_dict(), "optimiser": optimiser.state_dict()}
+    try:
+        torch.save(state, temporary)
+        os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+        raise RuntimeError(f"{path}: the checkpoint could not be written ({error}); the one before is kept") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _restore(path: Path, config: Config, model: HGG, optimiser: torch.optim.Optimizer) -> int:
+    if not path.is_file():
+        return 0
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise ValueError(f"{path}: expected a checkpoint of hggbook, got an unreadable file ({error})") from None
+    if state["config"] != config.to_dict():
+        raise ValueError(f"{path}: the checkpoint was made with another config than the one given")
+    fit_weights(model, state["model"], str(path))
+    optimiser.load_state_dict(state["optimiser"])
+    return state["step"]
+
+
+def _step_seed(seed: int, step: int, rank: int) -> int:
+    return (seed * 1_000_003 + step) * 64 + rank
+
+
+def _to(batch, device):
+    if isinstance(batch, tuple):
+        return tuple(record.to(device, non_blocking=True) for record in batch)
+    return batch.to(device, non_blocking=True)
+
+
+def _gradient_norm(groups: list[dict[str, Any]], clip: float) -> float:
+    """Norm over all parameters before clipping; each group is clipped by itself.
+
+    Choice: by itself, so that a large gradient of the grouping stage does not shrink the detector's, nor the reverse.
+    """
+    norms = [torch.nn.utils.clip_grad_norm_(group["params"], clip or math.inf) for group in groups if group["params"]]
+    return float(torch.stack([norm.cpu() for norm in norms]).norm())
+
+
+def _summed(losses: dict[str, torch.Tensor], asked: bool, world: int) -> tuple[dict[str, float], bool]:
+    """The losses summed over processes, and whether any of them was asked to stop (then all stop after this step)."""
+    values = torch.stack([value.detach().float() for value in losses.values()])
+    values = torch.cat([values, values.new_tensor([float(asked)])])
+    if world > 1:
+        dist.all_reduce(values)
+    *numbers, stops = values.tolist()
+    return dict(zip(losses, numbers)), stops > 0
+
+
+def _open_log(path: Path, step: int):
+    """The log, without the lines of steps that were taken after the last checkpoint and are taken again."""
+    if path.is_file():
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if json.loads(line)["step"] <= step]
+        path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    return path.open("a", encoding="utf-8")
+
+
+class _Interrupts:
+    """While active, Ctrl-C and SIGTERM only set a flag, so that the step that is running ends whole."""
+
+    def __enter__(self):
+        self.asked = False
+        self.before = {}
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self.before[number] = signal.signal(number, self._ask)
+        return self
+
+    def _ask(self, number, frame):
+        self.asked = True
+
+    def __exit__(self, *error):
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
