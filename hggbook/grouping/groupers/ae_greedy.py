@@ -128,41 +128,46 @@ def munkres(cost: Float64[np.ndarray, "n m"]) -> Int64[np.ndarray, "n"]:
         raise ValueError(f"munkres: expected finite costs, no more rows than columns, got shape {cost.shape}")
     c = np.zeros((m, m))
     c[:n] = cost - cost.min(1, keepdims=True)
-    star = np.full(m, -1)  # column of the starred zero of each row
-    for i in range(m):
-        free = np.flatnonzero((c[i] == 0) & ~np.isin(np.arange(m), star))
-        star[i] = free[0] if len(free) else -1
-    while (star < 0).any():
+    star = [-1] * m  # column of the starred zero of each row
+    free = np.ones(m, dtype=bool)
+    for i, zero in enumerate(c == 0):
+        j = int((zero & free).argmax())
+        if zero[j] and free[j]:
+            star[i], free[j] = j, False
+    while -1 in star:
         _augment(c, star)
-    return star[:n].astype(np.int64)
+    return np.array(star[:n], dtype=np.int64)
 
 
 def _augment(c, star):
     """One more starred zero: primes zeros until an alternating path opens; changes ``c`` and ``star``."""
     m = len(c)
-    prime = np.full(m, -1)  # column of the primed zero of each row
-    row_covered = np.zeros(m, dtype=bool)
-    column_covered = np.isin(np.arange(m), star)
+    prime = [-1] * m  # column of the primed zero of each row
+    open_row = np.ones(m, dtype=bool)
+    open_column = np.ones(m, dtype=bool)
+    open_column[[j for j in star if j >= 0]] = False
+    zero = c == 0
     row = column = 0
     while True:
-        zeros = (c == 0) & ~row_covered[:, None] & ~column_covered
-        rows = np.flatnonzero(np.roll(zeros.any(1), -row))
+        rows = np.flatnonzero((zero & open_column).any(1) & open_row)
         if not len(rows):
-            smallest = c[~row_covered][:, ~column_covered].min()
-            c[row_covered] += smallest
-            c[:, ~column_covered] -= smallest
+            smallest = c[open_row][:, open_column].min()
+            c[~open_row] += smallest
+            c[:, open_column] -= smallest
+            zero = c == 0
             row = column = 0
             continue
-        row = (row + rows[0]) % m
-        column = (column + np.flatnonzero(np.roll(zeros[row], -column))[-1]) % m
+        row = int(rows[rows >= row][0] if rows[-1] >= row else rows[0])
+        columns = np.flatnonzero(zero[row] & open_column)
+        column = int(columns[columns < column][-1] if columns[0] < column else columns[-1])
         prime[row] = column
         if star[row] < 0:
             break
-        row_covered[row] = True
+        open_row[row] = False
         column = star[row]
-        column_covered[column] = False
-    while row >= 0:
+        open_column[column] = True
+    while row >= 0:  # along the path: the primed zero takes the place of the starred one
         column = prime[row]
-        above = np.flatnonzero(star == column)
+        above = star.index(column) if column in star else -1
         star[row] = column
-        row = above[0] if len(above) else -1
+        row = above

@@ -12,9 +12,9 @@ from hggbook.types import Candidates
 class Grouper(Protocol):
     """Decides which candidates are one person.
 
-    A callable that takes candidates and, if it wants them, pairwise scores, and returns for each candidate the number of
-    its person: (N,) int64, consecutive from 0 over the batch and non-decreasing from image to image, -1 for a candidate
-    it leaves out. A batch and its images one by one give the same groups.
+    A callable that takes candidates and, if it wants them, pairwise scores, and returns for each candidate the number
+    of its person: (N,) int64, consecutive from 0 over the batch and non-decreasing from image to image, -1 for a
+    candidate it leaves out. A batch and its images one by one give the same groups.
 
     Paper: sec. 3.2 (grouping), sec. 4 (comparison with associative embedding).
     """

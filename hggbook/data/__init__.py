@@ -1,0 +1,1 @@
+"""Data: synthetic scenes, COCO-format sets, the simulated pose track, transforms."""

@@ -1,0 +1,195 @@
+"""Scenes put together: people, objects and background, drawn and annotated."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from hggbook.data.scenes import mesh
+from hggbook.data.scenes.appearance import sample_looks
+from hggbook.data.scenes.background import draw_background
+from hggbook.data.scenes.body import Figure, pose_figures, sample_builds
+from hggbook.data.scenes.clothing import body_mesh
+from hggbook.data.scenes.config import Scene, SceneConfig
+from hggbook.data.scenes.heads import head_mesh
+from hggbook.data.scenes.mesh import Quads
+from hggbook.data.scenes.objects import sample_distractor, sample_occluder, seat
+from hggbook.data.scenes.placement import place_people, pool_size, sample_camera
+from hggbook.data.scenes.poses import sample_poses
+from hggbook.data.scenes.render import Buffers, Camera, Light, blend, extents, render
+from hggbook.data.scenes.visibility import judge_keypoints
+
+_FEWEST_PIXELS = 0.015  # of the box: less of a person counts as not seen
+_ATTEMPTS = 4
+
+
+def render_scene(config: SceneConfig, seed: int) -> Scene:
+    """A crowd scene with all that is known of its people; depends on ``config`` and ``seed`` alone.
+
+    Args:
+        config: the knobs.
+        seed: at least 0.
+
+    Raises:
+        ValueError: negative seed.
+
+    Not in the paper: scenes are our data.
+    """
+    if seed < 0:
+        raise ValueError(f"seed: expected at least 0, got {seed}")
+    rng = np.random.default_rng(seed)
+    camera = sample_camera(rng, config)
+    light = _sample_light(rng)
+    count = int(rng.integers(config.people_low, config.people_high + 1))
+    for _ in range(_ATTEMPTS):  # again if somebody is hidden completely
+        people = _sample_people(rng, config, camera, count)
+        figure, quads = _clothe(rng, config, camera, people)
+        buffers = render(quads, camera, light)
+        boxes = _boxes(quads, camera, count)
+        visible = np.bincount(buffers.owner.ravel(), minlength=count + 1)[1 : count + 1]
+        seen = visible > np.maximum(_FEWEST_PIXELS * boxes[:, 2] * boxes[:, 3], 12)
+        if seen.all():
+            break
+    if not seen.all():
+        figure, quads, buffers, boxes = _without(figure, quads, boxes, seen, camera, light)
+    return _annotate(rng, config, camera, figure, buffers, boxes)
+
+
+def _sample_light(rng):
+    direction = np.array([rng.uniform(-0.9, 0.9), rng.uniform(0.3, 1.2), rng.uniform(0.15, 1.1)])
+    warm = rng.normal(0, 0.05) * np.array([1, 0, -1])
+    lamp = rng.uniform(0.35, 0.8) * (1 + warm)
+    sky = rng.uniform(0.5, 0.7) * (1 - 0.6 * warm)
+    return Light(
+        (direction / np.linalg.norm(direction)).astype(np.float32), lamp.astype(np.float32), sky.astype(np.float32),
+        (rng.uniform(0.26, 0.42) * (1 + warm)).astype(np.float32),
+    )
+
+
+def _sample_people(rng, config, camera, count):
+    """M posed and placed people, the farthest first."""
+    size = pool_size(count)
+    facing = rng.choice((0.0, np.pi / 2, -np.pi / 2, np.pi), size=size, p=(0.52, 0.15, 0.15, 0.18))
+    yaw = (facing + rng.normal(0, 0.45, size)).astype(np.float32)
+    poses = sample_poses(rng, size)
+    # whoever lies, lies across the picture
+    yaw = np.where(poses.lying > 0, np.sign(rng.normal(size=size)) * (np.pi / 2 + rng.normal(0, 0.3, size)), yaw)
+    pool = pose_figures(sample_builds(rng, size), poses, yaw.astype(np.float32))
+    rows, shifts = place_people(rng, config, camera, pool, count)
+    order = np.argsort(shifts[:, 2], kind="stable")
+    return pool.take(np.array(rows, int)[order]).moved(shifts[order])
+
+
+def _clothe(rng, config, camera, figure):
+    """All faces of a scene: people, seats, objects before them, things behind them."""
+    count = figure.count
+    owner = np.arange(1, count + 1)
+    looks = sample_looks(rng, figure.build.bust > 0, figure.build.stature, alike=0.12)
+    meshes = [_nothing()]
+    tall = 1.7 * camera.focal / np.maximum(-figure.hip[:, 2], 0.1) if count else np.zeros(0)
+    for fine in (False, True):
+        rows = np.flatnonzero((tall > 230) == fine)
+        if len(rows):
+            args = (figure.take(rows), looks.take(rows), owner[rows], rng, fine)
+            meshes += body_mesh(*args) + head_mesh(*args)
+    number = count
+    for row in np.flatnonzero((figure.pose.seated > 0) & (figure.hip[:, 1] > 0.17 * figure.build.stature)):
+        number += 1
+        meshes.append(_seat_of(rng, figure, row, number))
+    for _ in range(rng.poisson(config.occluders) if count else 0):
+        number += 1
+        meshes.append(sample_occluder(rng, _before(rng, figure), number))
+    for _ in range(rng.poisson(config.distractors)):
+        depth = -rng.uniform(6, 14)
+        x = rng.uniform(-0.5, 0.5) * camera.width / camera.focal * depth
+        meshes.append(sample_distractor(rng, np.float32([x, 0, depth])))
+    return figure, mesh.join(meshes)
+
+
+def _nothing():
+    return mesh.make_quads(np.zeros((0, 4, 3)), np.zeros((0, 3)), np.zeros(0), np.zeros(0))
+
+
+def _seat_of(rng, figure, row, number):
+    size = float(figure.build.stature[row])
+    front = figure.pelvis[row, :, 2]
+    turn = float(np.arctan2(front[0], front[2]))
+    top = figure.hip[row] - np.float32([0, 0.075 * size, 0]) + np.float32([np.sin(turn), 0, np.cos(turn)]) * 0.03 * size
+    return seat(rng, top, size, turn, number)
+
+
+def _before(rng, figure):
+    """A place on the ground in front of somebody, so that it hides a part."""
+    row = rng.integers(figure.count)
+    place = figure.hip[row] * np.float32([1, 0, 1])
+    distance = min(rng.uniform(0.45, 1.0), 0.5 * -float(place[2]))
+    return place * np.float32(1 + distance / min(float(place[2]), -0.5)) + np.float32([rng.normal(0, 0.28), 0, 0])
+
+
+def _boxes(quads: Quads, camera: Camera, count: int):
+    """(M, 4) x, y, width, height of whole bodies within the frame; whole pixels."""
+    edges = extents(quads, camera, count)
+    limit = np.float32([camera.width, camera.height])
+    low = np.clip(np.floor(edges[:, :2] - 0.5), 0, limit)
+    high = np.clip(np.ceil(edges[:, 2:] + 0.5) + 1, 0, limit)
+    return np.concatenate([low, np.maximum(high - low, 0)], 1)
+
+
+def _without(figure, quads, boxes, seen, camera, light):
+    """The scene without the people who cannot be seen; the others and the objects are renumbered."""
+    number = np.concatenate([[True], seen, np.ones(max(int(quads.owner.max()) - len(seen), 0), bool)])
+    renumbered = (np.cumsum(number) - 1).astype(np.int32)
+    kept = quads.take(number[quads.owner])
+    kept = replace(kept, owner=renumbered[kept.owner])
+    return figure.take(np.flatnonzero(seen)), kept, render(kept, camera, light), boxes[seen]
+
+
+def _annotate(rng, config: SceneConfig, camera: Camera, figure: Figure, buffers: Buffers, boxes) -> Scene:
+    background = draw_background(
+        rng, config.backgrounds[rng.integers(len(config.backgrounds))], config.width, config.height, camera.horizon)
+    background = _ground_shadows(figure, camera, background)
+    image = _photograph(rng, blend(buffers, background), config.noise)
+    count = figure.count
+    masks = buffers.owner[None] == np.arange(1, count + 1)[:, None, None]
+    return Scene(
+        image=image,
+        keypoints=judge_keypoints(figure, camera, buffers),
+        boxes=boxes,
+        areas=masks.sum((1, 2)).astype(np.float32),
+        masks=masks,
+        owner=buffers.owner,
+        part=buffers.part,
+        depth=buffers.depth,
+    )
+
+
+def _ground_shadows(figure, camera, background):
+    """Darken the ground under people: soft blobs at a quarter of the resolution."""
+    if not figure.count:
+        return background
+    small = np.zeros((camera.height // 4 + 1, camera.width // 4 + 1), np.float32)
+    ends = figure.start + figure.frame[..., 2] * figure.length[..., None]
+    for row in range(figure.count):
+        for point in (*ends[row, -5:-3], *figure.start[row, 8:10]):
+            spot = camera.project(point * np.float32([1, 0, 1]))
+            scale = camera.focal / max(float(spot[2]), 0.3) * float(figure.build.stature[row]) / 4
+            fade = float(np.exp(-1.6 * max(float(point[1]), 0)))
+            axes = (max(1, int(0.09 * scale)), max(1, int(0.03 * scale)))
+            cv2.ellipse(small, (int(spot[0] / 4), int(spot[1] / 4)), axes, 0, 0, 360, 0.5 * fade, -1)
+    small = cv2.GaussianBlur(small, (0, 0), 1.2)
+    dark = cv2.resize(small, (camera.width, camera.height), interpolation=cv2.INTER_LINEAR)
+    return (background * (1 - dark)[..., None]).astype(np.uint8)
+
+
+def _photograph(rng, image, noise):
+    """What a camera adds: exposure, contrast, a cast of colour, grain."""
+    gain = rng.uniform(0.85, 1.15) * (1 + rng.normal(0, 0.025, 3))
+    shift = rng.uniform(-14, 14)
+    table = np.arange(256, dtype=np.float32)[:, None] / 255
+    curve = (table ** rng.uniform(0.85, 1.2)) * gain * 255 + shift
+    image = cv2.LUT(image, np.clip(curve, 0, 255).astype(np.uint8)[None])
+    if rng.random() < 0.3:
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 0.9))
+    grain = rng.integers(0, 256, (2, *image.shape), dtype=np.uint8).astype(np.int16)
+    level = np.float32(rng.uniform(0.2, 1.0) * noise / 104)  # the sum of two dice of 256 sides spreads by 104
+    return np.clip(image + (grain[0] + grain[1] - 255) * level, 0, 255).astype(np.uint8)

@@ -1,0 +1,161 @@
+"""Scores of poses: COCO results files, and AP and AR as pycocotools computes them.
+
+AP is over **all** images of a split unless image ids are given. The field mixes that with scoring only images that show
+somebody, where a false positive can never happen on an empty image; `coco_report` gives both.
+"""
+
+import contextlib
+import io
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64
+from pycocotools.coco import COCO as CocoIndex
+from pycocotools.cocoeval import COCOeval
+from torch import Tensor
+
+from hggbook.data.coco import read_annotations
+from hggbook.skeleton import COCO, Skeleton
+from hggbook.types import Poses
+
+MEASURES = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
+"""What COCOeval's summary of keypoints holds, in its order."""
+
+
+def to_coco_results(
+    poses: Poses, image_id: Int64[Tensor, "B"], *, absent: str = "mean", category: int = 1
+) -> list[dict[str, Any]]:
+    """Poses as COCO results: per pose image id, category, score and K times x, y, 1.
+
+    COCO compares every labelled keypoint with the pose's, found or not, so an absent one (score 0) must lie somewhere.
+    ``mean``: at the mean of those found, as the AE code has it. ``zero``: at (0, 0). A pose without any keypoint is
+    left out.
+
+    Args:
+        poses: in original image pixels.
+        image_id: (B,) COCO id of each image of ``poses``.
+        category: COCO category of the results.
+
+    Raises:
+        ValueError: number of images differs, unknown ``absent``, or a value that is not finite.
+
+    Not in the paper: COCO's result format.
+    """
+    if absent not in ("mean", "zero"):
+        raise ValueError(f"absent: expected 'mean' or 'zero', got {absent!r}")
+    if len(image_id) != poses.num_images:
+        raise ValueError(f"to_coco_results: poses of {poses.num_images} images, ids of {len(image_id)}")
+    keypoints = poses.keypoints.detach().cpu().double().numpy()
+    score = poses.score.detach().cpu().double().numpy()
+    if not (np.isfinite(keypoints).all() and np.isfinite(score).all()):
+        raise ValueError("to_coco_results: expected finite keypoints and scores, got NaN or infinity")
+    found = keypoints[..., 2] != 0
+    xy = np.where(found[..., None], keypoints[..., :2], 0.0)
+    if absent == "mean":
+        mean = xy.sum(axis=1, keepdims=True) / np.maximum(found.sum(axis=1), 1)[:, None, None]
+        xy = np.where(found[..., None], xy, mean)
+    flat = np.concatenate([xy, np.ones_like(xy[..., :1])], axis=-1).reshape(len(xy), 3 * xy.shape[1])
+    ids = image_id.cpu()[poses.batch.cpu()].tolist()
+    return [
+        {"image_id": ids[i], "category_id": category, "keypoints": flat[i].tolist(), "score": float(score[i])}
+        for i in np.flatnonzero(found.any(axis=1))
+    ]
+
+
+def coco_ap(
+    results: Sequence[dict[str, Any]], annotations: str | os.PathLike | CocoIndex,
+    image_ids: Iterable[int] | None = None, skeleton: Skeleton = COCO,
+) -> dict[str, float]:
+    """AP and AR of keypoints as pycocotools computes them: OKS thresholds 0.50 to 0.95, 20 best poses per image.
+
+    Args:
+        results: as `to_coco_results` gives them.
+        annotations: annotation file, or the pycocotools object of one (`read_annotations`, `CocoPeople.coco`).
+        image_ids: only these images; all of the annotations by default. Results on other images are not counted.
+        skeleton: its OKS sigmas are used.
+
+    Returns:
+        Each of `MEASURES`. Without any result 0; -1, as pycocotools has it, where nothing was annotated.
+
+    Raises:
+        ValueError: an annotation file that cannot be used, image ids or a category that it does not have.
+
+    Paper: sec. 4.1 (AP, AP50, AP75, APM, APL, AR).
+    """
+    truth = annotations if isinstance(annotations, CocoIndex) else read_annotations(annotations, skeleton)
+    chosen = sorted(truth.imgs) if image_ids is None else sorted({int(i) for i in image_ids})
+    if unknown := ({*chosen} | {r["image_id"] for r in results}) - truth.imgs.keys():
+        raise ValueError(f"coco_ap: images {sorted(unknown)[:5]} are not in the annotations ({len(unknown)} in all)")
+    if unknown := {r["category_id"] for r in results} - truth.cats.keys():
+        raise ValueError(f"coco_ap: results have category {sorted(unknown)}, the annotations {sorted(truth.cats)}")
+    with contextlib.redirect_stdout(io.StringIO()):
+        found = _index(results, truth)
+        evaluation = COCOeval(truth, found, iouType="keypoints")
+        evaluation.params.imgIds = chosen
+        if skeleton.name != COCO.name:  # pycocotools has COCO's own built in
+            evaluation.params.kpt_oks_sigmas = np.array(skeleton.sigmas)
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return {name: float(value) for name, value in zip(MEASURES, evaluation.stats, strict=True)}
+
+
+def coco_report(
+    results: Sequence[dict[str, Any]], annotations: str | os.PathLike | CocoIndex,
+    image_ids: Iterable[int] | None = None, skeleton: Skeleton = COCO,
+) -> dict[str, dict[str, float]]:
+    """`coco_ap` twice: over ``all_images`` (the number to quote) and over ``person_images`` only, with ``images`` each.
+
+    Raises:
+        ValueError: see `coco_ap`.
+
+    Paper: sec. 4.1; the second number only because others quote it.
+    """
+    truth = annotations if isinstance(annotations, CocoIndex) else read_annotations(annotations, skeleton)
+    chosen = sorted(truth.imgs) if image_ids is None else sorted({int(i) for i in image_ids})
+    shown = {a["image_id"] for a in truth.anns.values() if a["num_keypoints"] and not a.get("iscrowd")}
+    sets = {"all_images": chosen, "person_images": [i for i in chosen if i in shown]}
+    return {
+        name: coco_ap(results, truth, ids, skeleton) | {"images": float(len(ids))} for name, ids in sets.items()
+    }
+
+
+def write_results(results: Sequence[dict[str, Any]], path: str | os.PathLike) -> None:
+    """A COCO results file, written whole or not at all; folders are made.
+
+    Raises:
+        ValueError: the file cannot be written, or a value is not finite; the path and the reason are named.
+
+    Not in the paper: COCO's result format.
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            temporary = Path(file.name)
+            json.dump(list(results), file, allow_nan=False)
+        temporary.chmod(0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ValueError(f"results file {path}: cannot be written: {error.strerror}") from error
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"results file {path}: not COCO results: {error}") from None
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _index(results, truth):
+    """Results as a pycocotools object; its own loadRes fails on an empty list and writes into the caller's dicts."""
+    if results:
+        return truth.loadRes([dict(result) for result in results])
+    index = CocoIndex()
+    index.dataset = {"images": list(truth.imgs.values()), "categories": list(truth.cats.values()), "annotations": []}
+    index.createIndex()
+    return index

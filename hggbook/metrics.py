@@ -1,0 +1,144 @@
+"""How well candidates were grouped, apart from how well they were found."""
+
+import dataclasses
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from hggbook.types import Targets
+
+
+@dataclass(frozen=True)
+class GroupingCounts:
+    """What `grouping_counts` counted. Counts of several batches add up (``sum(counts, GroupingCounts())``).
+
+    Where there was nothing to get right or wrong, a share is 1: precision of no claimed pair, recall of no true pair,
+    perfect share of no people. No share is ever NaN.
+
+    Attributes:
+        true_positive, false_positive, false_negative: pairs of candidates.
+        people: annotated people with two or more matched candidates.
+        perfect: those of them that were grouped perfectly.
+        splits: cuts through people: over all people, the number of clusters that hold one's candidates, minus 1.
+        merges: people joined wrongly: over all clusters, the number of people in one, minus 1.
+        mixed: clusters that hold candidates of two or more people.
+
+    Not in the paper: it reports AP only, which mixes grouping with detection.
+    """
+
+    true_positive: int = 0
+    false_positive: int = 0
+    false_negative: int = 0
+    people: int = 0
+    perfect: int = 0
+    splits: int = 0
+    merges: int = 0
+    mixed: int = 0
+
+    def __add__(self, other: "GroupingCounts") -> "GroupingCounts":
+        pairs = zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)
+        return GroupingCounts(*(mine + theirs for mine, theirs in pairs))
+
+    @property
+    def precision(self) -> float:
+        """Share of the pairs put together that belong together."""
+        return _share(self.true_positive, self.true_positive + self.false_positive)
+
+    @property
+    def recall(self) -> float:
+        """Share of the pairs that belong together that were put together."""
+        return _share(self.true_positive, self.true_positive + self.false_negative)
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall."""
+        return _share(2 * self.true_positive, 2 * self.true_positive + self.false_positive + self.false_negative)
+
+    @property
+    def perfect_share(self) -> float:
+        """Share of people grouped perfectly."""
+        return _share(self.perfect, self.people)
+
+    def summary(self) -> dict[str, float]:
+        """Shares and counts by name, ready for a log or a table."""
+        shares = {name: getattr(self, name) for name in ("precision", "recall", "f1", "perfect_share")}
+        return shares | {key: float(value) for key, value in dataclasses.asdict(self).items()}
+
+
+def grouping_counts(person: Int64[Tensor, "N"], targets: Targets) -> GroupingCounts:
+    """Compare a grouping with the annotations, over the candidates that were matched to annotated keypoints.
+
+    Call a candidate of annotated person P an *inlier* of P, a second candidate on a keypoint of P a *duplicate* of P,
+    and every other one *background*. Candidates whose ``targets.counts`` is False (crowd regions, padding) do not exist
+    here. Of two candidates in one cluster
+
+    - two inliers of one person are a true positive pair;
+    - inliers of different people, an inlier and a background candidate, and an inlier of P and a duplicate of another
+      person are a false positive pair each;
+    - all else (background with background, a duplicate with its own person, with a duplicate or with background) does
+      not count.
+
+    Two inliers of one person in different clusters are a false negative pair. A person with two or more inliers is
+    grouped *perfectly* if one cluster holds them all and nothing else but duplicates of that person.
+
+    Args:
+        person: (N,) cluster of each candidate, numbered over the batch; -1 = left out, a cluster of its own.
+        targets: what each candidate really is.
+
+    Raises:
+        ValueError: a different number of candidates in the two.
+
+    Not in the paper: it reports AP only, which mixes grouping with detection.
+    """
+    if person.shape != targets.person.shape:
+        raise ValueError(f"grouping_counts: {len(targets.person)} candidates have targets, {len(person)} a cluster")
+    kept = targets.counts
+    cluster, owner, duplicate = person[kept], targets.person[kept], targets.duplicate[kept]
+    cluster = torch.where(cluster < 0, -(cluster < 0).cumsum(0), cluster)  # its own number for each that was left out
+    cluster = torch.unique(cluster, return_inverse=True)[1]
+    clusters, people = int(cluster.max()) + 1 if len(cluster) else 0, targets.batch.shape[0]
+    inlier, doubled = owner >= 0, (owner < 0) & (duplicate >= 0)
+
+    # The contingency table of clusters (rows) and people (columns), as its cells that are not zero.
+    cell, in_cell = torch.unique(cluster[inlier] * people + owner[inlier], return_counts=True)
+    row, column = cell // max(people, 1), cell % max(people, 1)
+    in_cluster = torch.bincount(cluster[inlier], minlength=clusters)
+    of_person = torch.bincount(owner[inlier], minlength=people)
+    people_in, clusters_of = torch.bincount(row, minlength=clusters), torch.bincount(column, minlength=people)
+    # Wrong pairs with what is no inlier: background with all inliers, a duplicate with those of other people.
+    background = cluster[~inlier & ~doubled]
+    strange = in_cluster[cluster[doubled]] - _lookup(cell, in_cell, cluster[doubled] * people + duplicate[doubled])
+    foul = torch.bincount(background, minlength=clusters)
+    foul = foul + torch.bincount(cluster[doubled][strange > 0], minlength=clusters)
+
+    together, same = _pairs(in_cluster).sum(), _pairs(in_cell).sum()
+    false_positive = together - same + in_cluster[background].sum() + strange.sum()
+    whole = (in_cell == of_person[column]) & (in_cell == in_cluster[row]) & (foul[row] == 0)
+    return GroupingCounts(
+        true_positive=int(same),
+        false_positive=int(false_positive),
+        false_negative=int(_pairs(of_person).sum() - same),
+        people=int((of_person > 1).sum()),
+        perfect=int((whole & (in_cell > 1)).sum()),
+        splits=int((clusters_of - 1).clamp(min=0).sum()),
+        merges=int((people_in - 1).clamp(min=0).sum()),
+        mixed=int((people_in > 1).sum()),
+    )
+
+
+def _share(part, whole):
+    return part / whole if whole else 1.0
+
+
+def _pairs(count):
+    return count * (count - 1) // 2
+
+
+def _lookup(keys, values, wanted):
+    """Value of each wanted key, 0 where it is missing; keys ascending."""
+    if not len(keys):
+        return torch.zeros_like(wanted)
+    place = torch.searchsorted(keys, wanted).clamp(max=len(keys) - 1)
+    return torch.where(keys[place] == wanted, values[place], 0)

@@ -1,0 +1,1 @@
+"""The workbook: setting up a notebook, running the book, checking exercises, binding the pages."""
