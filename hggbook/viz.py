@@ -170,14 +170,15 @@ def draw_graph_level(
 ) -> None:
     """Draw one round of OHGC: the graph before it, and which nodes it merges.
 
-    Nodes that this round merges share colour and marker; the pair is joined by a thick line. Admissible edges are solid
-    and the darker the higher their score, the others dotted. Macro-nodes lie at the mean place of their members and are
-    the larger, the more they have.
+    The pairs that this round merges are joined by a thick line. A node that is a macro-node already, or becomes part of
+    one in this round, has the colour and marker of the person it ends in, the same in every round; other nodes are grey
+    rings. Admissible edges are solid and the darker the higher their score, the others dotted. Macro-nodes lie at the
+    mean place of their members and are the larger, the more they have.
 
     Args:
         candidates: the batch that was grouped.
         grouping: its result.
-        level: which round, from 0.
+        level: which round, from 0; ``len(grouping.levels)`` draws the graph that is left.
         image: which image.
         most: largest number of edges drawn; the highest scores are kept. A full graph of 100 candidates has about 4,700
             edges, and drawing them all shows none.
@@ -187,29 +188,45 @@ def draw_graph_level(
 
     Paper: alg. 1, fig. 2.
     """
-    if level >= len(grouping.levels):
-        raise ValueError(f"level: expected 0 to {len(grouping.levels) - 1}, got {level}")
-    step: Level = grouping.levels[level]
-    nodes = _rows(step.graph.batch, image, candidates.num_images)
-    place = node_xy(candidates, membership(grouping, level), step.graph.num_nodes).cpu()
+    node = membership(grouping, level)
+    member = _rows(candidates.batch, image, candidates.num_images)
     frame_axes(ax, *candidates.size[image].tolist())
-    _draw_edges(ax, step, place, image, most)
+    if len(member) == 0:
+        return
+    num_nodes = int(node.max()) + 1
+    place = node_xy(candidates, node, num_nodes).cpu()
+    count = node.bincount(minlength=num_nodes).cpu()
+    coloured = count > 1
+    if level < len(grouping.levels):
+        step: Level = grouping.levels[level]
+        merging = (step.cluster.bincount()[step.cluster] > 1).cpu()
+        coloured = coloured | merging
+        _draw_edges(ax, step, place, image, most)
 
-    cluster = step.cluster.cpu()
-    merged = [(value, colour) for value, colour in _colours(cluster[nodes.cpu()]) if (cluster == value).sum() > 1]
-    for order, (value, _) in enumerate(merged):
-        members = (cluster == value).nonzero()[:, 0]
-        colour = palette(len(merged))[order]
-        ax.plot(*place[members].T.numpy(), color=colour, linewidth=3.5, solid_capstyle="round", zorder=3)
-        marker = MARKERS[order % len(MARKERS)]
-        _draw_nodes(ax, place[members], step.graph.count.cpu()[members], colour, marker)
-    alone = [row for row in nodes.tolist() if (cluster == cluster[row]).sum() == 1]
-    _draw_nodes(ax, place[alone], step.graph.count.cpu()[alone], NEUTRAL, "o")
+    mine = node[member].unique().cpu()
+    person = grouping.person.new_full((num_nodes,), -1)
+    person[node] = grouping.person  # all members of a node end in one person
+    person = person.cpu()
+    for order, (value, colour) in enumerate(_colours(grouping.person[member].cpu())):
+        marker = MARKERS[order % len(MARKERS)] if value >= 0 else "o"
+        nodes = mine[(person[mine] == value) & coloured[mine]]
+        _draw_nodes(ax, place[nodes], count[nodes], color=colour, marker=marker, edgecolors="white", linewidths=0.9)
+        if level < len(grouping.levels):
+            _draw_merges(ax, place, step.cluster.cpu(), nodes[merging[nodes]], colour)
+    rest = mine[~coloured[mine]]
+    _draw_nodes(ax, place[rest], count[rest], color="white", marker="o", edgecolors="#606060", linewidths=1.4)
 
 
-def _draw_nodes(ax, place, count, colour, marker):
-    area = 30.0 + 22.0 * count.numpy()
-    ax.scatter(*place.T.numpy(), s=area, marker=marker, color=colour, edgecolors="white", linewidths=0.9, zorder=4)
+def _draw_merges(ax, place, cluster, nodes, colour):
+    """A thick line through the nodes of every cluster that is made."""
+    for value in cluster[nodes].unique():
+        xy = place[nodes[cluster[nodes] == value]].T.numpy()
+        ax.plot(*xy, color="white", linewidth=5.4, solid_capstyle="round", zorder=3)
+        ax.plot(*xy, color=colour, linewidth=3.4, solid_capstyle="round", zorder=3)
+
+
+def _draw_nodes(ax, place, count, **look):
+    ax.scatter(*place.T.numpy(), s=26.0 + 20.0 * count.numpy(), zorder=4, **look)
 
 
 def _draw_edges(ax, step, place, image, most):

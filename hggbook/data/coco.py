@@ -41,9 +41,13 @@ class CocoPeople(Dataset[Sample]):
     RLE or polygons, or the whole box where a region has no outline. Images are RGB whatever the file holds; an
     orientation tag is not applied, because COCO annotates the stored pixels.
 
+    Attributes:
+        image_ids: (len,) int64, ascending; `select` takes a part of them.
+        coco: the checked annotations as a pycocotools object, ready for `hggbook.evaluate`.
+
     Raises:
         ValueError: see `read_annotations`; no such folder; ids that the file does not have. On reading an item: image
-            missing, unreadable, or of another size than the annotation file says.
+            without a file name, missing, unreadable, or of another size than the annotation file says.
 
     Not in the paper: its data set's format.
     """
@@ -87,8 +91,10 @@ class CocoPeople(Dataset[Sample]):
         if self.images is None:
             raise ValueError(f"{self.annotations}: no image folder was given, only `people` can be read")
         info = self.coco.imgs[int(self.image_ids[index])]
+        if not isinstance(info.get("file_name"), str):
+            raise ValueError(f"{self.annotations}: image {info['id']} has no 'file_name'")
         keypoints, area = self.people(index)
-        image = read_image(Path(self.images) / str(info.get("file_name")))
+        image = read_image(Path(self.images) / info["file_name"])
         if image.shape[:2] != (info["height"], info["width"]):
             raise ValueError(
                 f"image {info['file_name']}: {self.annotations} says {info['width']} x {info['height']} pixels, the "

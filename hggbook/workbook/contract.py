@@ -29,8 +29,9 @@ def read(path: Path) -> NotebookNode:
     Not in the paper: it is the workbook's own machinery.
     """
     try:
-        return nbformat.read(path, as_version=4)
-    except (OSError, UnicodeDecodeError, nbformat.reader.NotJSONError, nbformat.ValidationError) as error:
+        return nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
+    # nbformat looks before it checks: on JSON that is no notebook it fails with AttributeError or KeyError
+    except (OSError, ValueError, AttributeError, KeyError, nbformat.ValidationError) as error:
         raise ValueError(f"{path}: expected a notebook, got {type(error).__name__}: {error}") from None
 
 

@@ -254,6 +254,11 @@ def test_missing_files_are_named(written, tmp_path):
         CocoPeople(file, folder)[0]
     with pytest.raises(ValueError, match="no image folder was given"):
         CocoPeople(file)[0]
+    data = json.loads(file.read_text())
+    del data["images"][0]["file_name"]
+    file.write_text(json.dumps(data))
+    with pytest.raises(ValueError, match="image 1 has no 'file_name'"):
+        CocoPeople(file, folder)[0]
 
 
 @pytest.mark.parametrize("kind", ["jpg", "png"])

@@ -243,6 +243,11 @@ def test_taylor_is_exact_for_a_gaussian_and_never_leaves_half_a_cell():
     assert at(rank_one([0, 0, 1e-9, 0, 0]), 1, 2, "taylor")[0] == pytest.approx(CENTRE)
 
 
+def test_taylor_beside_a_peak_stops_at_half_a_cell():
+    """Cell 2 is below its right neighbour; the parabola's top is 0.58 cells away."""
+    assert at(rank_one([0, 0.2, 0.9, 1.0, 0.5]), 1, 2, "taylor")[0] == CENTRE + 2
+
+
 def test_unknown_rule():
     with pytest.raises(ValueError, match="subpixel: expected one of .*got 'half'"):
         at(rank_one([0, 1, 0]), 1, 1, "half")

@@ -76,6 +76,13 @@ def test_every_parameter_gets_a_gradient_from_the_last_stack_or_its_own():
     assert all(p.grad is not None for p in net.parameters())
 
 
+def test_the_last_stack_trains_every_earlier_head_and_feature():
+    net = tiny(stacks=3)
+    net(torch.rand(1, 3, 32, 32)).heatmaps[:, -1].square().sum().backward()
+    parts = [*net.heads, *net.merge_predictions, *net.merge_features]
+    assert all(part.weight.grad.abs().sum() > 0 for part in parts)
+
+
 def test_channels_last_gives_the_same_maps():
     net, images = tiny(), torch.rand(2, 3, 32, 32)
     expected = net(images).heatmaps

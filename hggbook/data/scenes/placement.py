@@ -16,9 +16,9 @@ def sample_camera(rng: np.random.Generator, config: SceneConfig) -> Camera:
 
     Not in the paper: scenes are our data.
     """
-    eye = rng.uniform(0.75, 2.1)
-    share = eye / 1.7
     tall = config.scale_high * config.height
+    eye = rng.uniform(0.75, min(2.1, 1.5 / config.scale_high))  # so that the horizon lies within the frame
+    share = eye / 1.7
     low, high = tall * max(0.0, 1 - share), config.height - 1.04 * tall * share
     horizon = rng.uniform(min(low, high), max(low, high))
     return Camera(config.width, config.height, rng.uniform(1.3, 2.0) * config.height, eye, float(horizon))
@@ -139,7 +139,7 @@ def _apart(rng, config, camera, points, radii, boxes, shifts, cut):
 
 def _fit(camera, points, radii, shift, box):
     """Move somebody away until head and feet are in the frame."""
-    for _ in range(12):
+    for _ in range(20):
         tall = box[3] - box[1] <= camera.height - 2 and box[2] - box[0] <= camera.width - 2
         if tall and box[1] >= 0 and box[3] <= camera.height - 1:
             break
@@ -173,7 +173,7 @@ def _beside(rng, config, camera, points, radii, spare, partner, partner_box, cut
     clipped = _clip(camera, moved)
     iou = box_iou(clipped, target)
     outside = np.abs(clipped - moved).max(-1) > 1.5
-    cost = np.abs(iou - config.overlap) + (0.0 if cut else 0.35) * outside + rng.uniform(0, 0.03, iou.shape)
+    cost = np.abs(iou - config.overlap) + (0.0 if cut else 5.0) * outside + rng.uniform(0, 0.03, iou.shape)
     best = np.unravel_index(np.argmin(cost), cost.shape)
     shift = shifts[best[0], best[1]].copy()
     shift[0] += offsets[best[2]] * -shift[2] / camera.focal

@@ -1,0 +1,203 @@
+"""The joined model: batch = one by one, one path, end-to-end gradient, weights files."""
+
+import pytest
+import torch
+
+from hggbook.config import Config, preset
+from hggbook.grouping.losses import grouping_losses
+from hggbook.labels import level_labels, match_candidates
+from hggbook.model import build, load_weights, save_weights
+from hggbook.objective import Objective
+from hggbook.skeleton import COCO
+from hggbook.types import Batch
+
+from .grouping.builders import same_partition
+
+SMALL = preset("tiny").override(
+    **{
+        "detector.input_size": 64, "detector.width": 8, "detector.growth": 4, "detector.depth": 2,
+        "detector.normalisation": "group", "proposal.per_type": 2, "proposal.threshold": -1.0, "grouping.cut": -0.5,
+        "grouping.dropout": 0.0,
+    }
+)  # fmt: skip
+
+
+def model_of(seed=0, **settings):
+    torch.manual_seed(seed)
+    model = build(SMALL.override(**settings))
+    with torch.no_grad():  # an untrained detector is flat, an untrained scorer indifferent: spread both
+        for head in model.detector.heads:
+            head.weight.normal_()
+        for parameter in model.ohgc.parameters():
+            parameter.normal_(std=0.2)
+    return model.eval()
+
+
+def images(n, seed=0):
+    pictures = torch.rand(n, 3, 64, 64, generator=torch.Generator().manual_seed(seed))
+    return pictures
+
+
+def annotated(n, people):
+    """A batch with ``people[i]`` random people in image i."""
+    g = torch.Generator().manual_seed(1)
+    m = sum(people)
+    return Batch(
+        images=images(n),
+        keypoints=torch.cat([torch.rand(m, 17, 2, generator=g) * 60, torch.full((m, 17, 1), 2.0)], dim=2),
+        area=torch.full((m,), 900.0),
+        batch=torch.repeat_interleave(torch.arange(n), torch.tensor(people)),
+        mask=torch.ones(n, 64, 64, dtype=torch.bool),
+        image_id=torch.arange(n),
+        to_image=torch.eye(2, 3).repeat(n, 1, 1),
+    )
+
+
+@pytest.mark.parametrize("graclus", ["mutual", "heaviest", "random"])
+@pytest.mark.parametrize("reading", ["literal", "pairwise"])
+def test_a_batch_equals_its_images_one_by_one(graclus, reading):
+    model = model_of(**{"grouping.graclus": graclus, "grouping.reading": reading})
+    pictures = images(4)
+    pictures[1] = 0.5  # a flat image
+    with torch.no_grad():
+        whole = model(pictures)
+        for i in range(4):
+            alone = model(pictures[i : i + 1])
+            rows = whole.candidates.batch == i
+            torch.testing.assert_close(whole.candidates.xy[rows], alone.candidates.xy)
+            torch.testing.assert_close(
+                whole.candidates.embedding[rows], alone.candidates.embedding, atol=1e-4, rtol=1e-4
+            )
+            assert same_partition(whole.grouping.person[rows], alone.grouping.person)
+    assert len(whole.grouping.person.unique()) < len(whole.candidates)
+
+
+def test_training_and_inference_mode_give_the_same_grouping_without_dropout():
+    model = model_of()
+    with torch.no_grad():
+        evaluated = model(images(2))
+        trained = model.train()(images(2))
+    assert torch.equal(evaluated.candidates.xy, trained.candidates.xy)
+    assert torch.equal(evaluated.grouping.person, trained.grouping.person)
+
+
+def test_the_grouping_loss_alone_changes_the_first_convolution():
+    # End to end: no detection, pull or push loss, and yet the gradient of the edge scores arrives at the stem.
+    model = model_of()
+    batch = annotated(2, [2, 1])
+    output = model(batch.images)
+    targets = match_candidates(output.candidates, batch, torch.tensor(COCO.sigmas) * 10)
+    losses = grouping_losses(output.grouping, level_labels(output.grouping, output.candidates, targets))
+    first = model.detector.stem[0].conv.weight
+    before = first.detach().clone()
+    optimiser = torch.optim.SGD(model.parameters(), lr=1.0)
+    losses["edge"].backward()
+    assert first.grad.abs().max() > 0
+    optimiser.step()
+    assert not torch.equal(before, first)
+
+
+@pytest.mark.parametrize("factor", [1.0, 1e-5])
+def test_the_gradient_into_the_detector_is_scaled_and_that_of_the_gnn_is_not(factor):
+    def gradients(into_detector):
+        model = model_of(**{"loss.into_detector": into_detector})
+        objective = Objective(model, SMALL.loss, tuple(10 * s for s in COCO.sigmas))
+        losses = objective(annotated(2, [2, 1]), True, 2)
+        losses["edge"].backward()
+        gnn = next(model.gnn.parameters()).grad.clone()
+        return model.detector.stem[0].conv.weight.grad.clone(), gnn
+
+    detector, gnn = gradients(factor)
+    reference, same = gradients(1.0)
+    torch.testing.assert_close(detector, reference * factor, atol=1e-12, rtol=1e-3)
+    torch.testing.assert_close(gnn, same)
+
+
+def test_losses_of_a_batch_without_people_are_finite():
+    objective = Objective(model_of(), SMALL.loss, COCO.sigmas)
+    losses = objective(annotated(2, [0, 0]), True, 2)
+    assert set(losses) == {"detection", "pull", "push", "edge", "macro_final", "macro_intermediate"}
+    total = objective.total(losses)
+    total.backward()
+    assert torch.isfinite(total)
+
+
+def test_half_the_batch_on_each_of_two_processes_adds_up():
+    objective = Objective(model_of(), SMALL.loss, tuple(10 * s for s in COCO.sigmas))
+    batch = annotated(4, [2, 0, 1, 3])
+
+    def part(rows):
+        keep = torch.isin(batch.batch, rows)
+        return Batch(
+            batch.images[rows], batch.keypoints[keep], batch.area[keep], batch.batch[keep] - rows[0],
+            batch.mask[rows], batch.image_id[rows], batch.to_image[rows],
+        )  # fmt: skip
+
+    whole = objective(batch, True, 4)
+    parts = [objective(part(rows), True, 4) for rows in torch.arange(4).split(2)]
+    for name, value in whole.items():
+        torch.testing.assert_close(value, parts[0][name] + parts[1][name], atol=1e-6, rtol=1e-4)
+
+
+class TestWeightsFiles:
+    def test_saving_and_loading_gives_the_same_model(self, tmp_path):
+        model = model_of()
+        save_weights(tmp_path / "w.safetensors", model, SMALL, note="test")
+        loaded, config = load_weights(tmp_path / "w.safetensors")
+        assert config == SMALL
+        with torch.no_grad():
+            assert torch.equal(model(images(1)).candidates.score, loaded(images(1)).candidates.score)
+        assert [p.name for p in tmp_path.iterdir()] == ["w.safetensors"]
+
+    def test_a_grouping_stage_alone_has_no_detector(self, tmp_path):
+        save_weights(tmp_path / "w.safetensors", build(SMALL, with_detector=False), SMALL)
+        model, _ = load_weights(tmp_path / "w.safetensors")
+        with pytest.raises(ValueError, match="grouping stage only"):
+            model(images(1))
+
+    def test_other_files_and_other_architectures_are_refused(self, tmp_path):
+        with pytest.raises(FileNotFoundError, match="none.safetensors: no such weights file"):
+            load_weights(tmp_path / "none.safetensors")
+        (tmp_path / "text").write_text("hello")
+        with pytest.raises(ValueError, match="text: expected a safetensors file"):
+            load_weights(tmp_path / "text")
+        save_weights(tmp_path / "w.safetensors", model_of(), SMALL.override("grouping.hidden=32"))
+        with pytest.raises(ValueError, match=r"w.safetensors: weights of another architecture: .* of another shape"):
+            load_weights(tmp_path / "w.safetensors")
+
+    def test_the_papers_model_has_the_papers_size(self):
+        with torch.device("meta"):
+            model = build(preset("paper"))
+        assert sum(p.numel() for p in model.detector.parameters()) == 138_832_776
+
+
+class TestConfig:
+    def test_round_trip(self):
+        assert Config.from_dict(SMALL.to_dict()) == SMALL
+
+    @pytest.mark.parametrize(
+        ("setting", "message"),
+        [
+            ("grouping.layer=2", "unknown config key 'grouping.layer'; did you mean layers"),
+            ("groupin.layers=2", "unknown config section 'groupin'"),
+            ("grouping.layers=two", "grouping.layers: expected int, got 'two'"),
+            ("grouping.layers", "expected key=value"),
+            ("data.augment=2", "data.augment: expected true or false"),
+        ],
+    )
+    def test_bad_overrides_say_what_is_known(self, setting, message):
+        with pytest.raises(ValueError, match=message):
+            SMALL.override(setting)
+
+    def test_unknown_sizes_and_skeletons(self):
+        with pytest.raises(ValueError, match="size: expected one of .* got 'huge'"):
+            preset("huge")
+        with pytest.raises(ValueError, match="skeleton: expected one of .* got 'cat'"):
+            build(SMALL.override("skeleton=cat"))
+
+    def test_the_paper_preset_is_the_papers_words(self):
+        config = preset("paper")
+        assert (config.loss.detection, config.loss.pull, config.loss.push) == (1.0, 1e-3, 1e-3)
+        assert config.loss.into_detector == 1e-5
+        assert (config.train.learning_rate, config.detector.input_size, config.detector.stacks) == (2e-4, 512, 4)
+        assert (config.grouping.reading, config.grouping.graclus) == ("literal", "random")
