@@ -36,10 +36,17 @@ def _book(args: argparse.Namespace) -> int:
 
 
 def _scenes(args: argparse.Namespace) -> None:
-    from hggbook.data.scenes import write_dataset
-    from hggbook.data.scenes.config import with_knobs
+    import yaml
 
-    config = with_knobs(args.preset, dict(setting.partition("=")[::2] for setting in args.set))
+    from hggbook.data.scenes import scene_config, write_dataset
+
+    knobs = {}
+    for setting in args.set:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise ValueError(f"--set {setting}: expected KNOB=VALUE, e.g. overlap=0.6")
+        knobs[name] = yaml.safe_load(value)
+    config = scene_config(args.preset, **knobs)
     path = write_dataset(args.folder, config, args.count, args.seed, workers=args.workers)
     print(f"{args.count} scenes ({args.preset}, seed {args.seed}) written: {path}")
 

@@ -70,6 +70,7 @@ class LossConfig:
     macro_intermediate: float = 0.5
     into_detector: float = 1e-5  # factor on the grouping gradient where it enters the detector
     background: str = "annotated"  # annotated | zero | ignore: label of an edge to a background candidate
+    sigma: float = 2.0  # of the target Gaussians, in map cells
     truncate_targets: bool = False  # heatmap centres truncated to whole cells, as in the AE code
 
 

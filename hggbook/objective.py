@@ -48,8 +48,9 @@ class Objective(nn.Module):
         maps = self.model.detect(batch.images)
         map_size = (maps.heatmaps.shape[-2], maps.heatmaps.shape[-1])
         target = render(
-            batch.keypoints, batch.batch, batch.num_images, map_size, maps.stride, truncate=w.truncate_targets
-        )
+            batch.keypoints, batch.batch, batch.num_images, map_size, maps.stride, sigma=w.sigma,
+            truncate=w.truncate_targets,
+        )  # fmt: skip
         pull, push = pull_push(
             maps.embeddings, batch.keypoints, batch.batch, maps.stride, kind=w.push_kind, margin=w.push_margin,
             truncate=w.truncate_targets, num_images=num_images,

@@ -19,7 +19,7 @@ from hggbook.types import Candidates, Grouping, Level, Poses
 # on dark and on light pictures).
 DISTINCT = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", ">")
-NEUTRAL = "#8a8a8a"
+NEUTRAL = "#6e6e6e"
 
 
 def set_style() -> None:
@@ -238,9 +238,9 @@ def _draw_edges(ax, step, place, image, most):
     shade = score[rows].numpy()
     admissible = step.admissible.cpu()[rows].numpy()
     for chosen, style, colour in ((~admissible, ":", "#b0b0b0"), (admissible, "-", "#303030")):
-        opacity = np.clip(shade[chosen], 0.12, 0.75)
+        opacity = np.clip(0.6 * shade[chosen], 0.08, 0.5)
         rgba = [mpl.colors.to_rgba(colour, alpha) for alpha in opacity]
-        width = 0.4 + 1.2 * shade[chosen]
+        width = 0.3 + 0.9 * shade[chosen]
         ax.add_collection(LineCollection(lines[chosen], colors=rgba, linewidths=width, linestyles=style, zorder=2))
 
 

@@ -1,16 +1,13 @@
 """Where training samples come from: a `DataConfig` made into an endless, seeded, resumable stream of batches."""
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Iterator
-from pathlib import Path
 
 from hggbook import paths
 from hggbook.config import Config
 from hggbook.data.coco import CocoPeople, PoseSet, in_split, poses
 from hggbook.data.loading import StepSampler, endless, loader
-from hggbook.data.scenes import PRESETS, SceneConfig, write_dataset
+from hggbook.data.scenes import cached_dataset, scene_config
 from hggbook.data.simulate import SIMULATIONS, simulate
 from hggbook.data.transforms import Augment, Fit, Transform
 from hggbook.skeleton import SKELETONS
@@ -34,19 +31,10 @@ def scene_set(preset: str, count: int, seed: int, size: int, workers: int = 1) -
 
     Not in the paper: the embedded data set.
     """
-    if preset not in PRESETS:
-        raise ValueError(f"scenes preset: expected one of {tuple(PRESETS)}, got {preset!r}")
-    config = dataclasses.replace(PRESETS[preset], width=size, height=size)
-    folder = _cache_folder(config, count, seed)
-    annotations = folder / "annotations.json"
-    if not annotations.is_file():
-        annotations = write_dataset(folder, config, count, seed, workers=workers)
-    return CocoPeople(annotations, folder / "images")
-
-
-def _cache_folder(config: SceneConfig, count: int, seed: int) -> Path:
-    told = json.dumps([dataclasses.asdict(config), count, seed], sort_keys=True)
-    return paths.project_root() / "data" / "cache" / f"scenes-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+    annotations = cached_dataset(
+        paths.project_root() / "data" / "cache", scene_config(preset, width=size, height=size), count, seed, workers
+    )
+    return CocoPeople(annotations, annotations.parent / "images")
 
 
 def training_stream(

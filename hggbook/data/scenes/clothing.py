@@ -3,7 +3,7 @@
 from functools import cache
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from hggbook.data.scenes import body, mesh
 from hggbook.data.scenes.appearance import Looks
@@ -78,7 +78,7 @@ def _segment_profiles(fine: bool):
     return table
 
 
-def body_mesh(figure: Figure, looks: Looks, owner: Float[np.ndarray, "P"], rng: np.random.Generator,
+def body_mesh(figure: Figure, looks: Looks, owner: Int[np.ndarray, "P"], rng: np.random.Generator,
               fine: bool) -> list[Quads]:
     """Limbs, trunk and skirts of P people (not their heads).
 

@@ -1,9 +1,10 @@
 """Scenes put together: people, objects and background, drawn and annotated."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from jaxtyping import Float32
 
 from hggbook.data.scenes import mesh
 from hggbook.data.scenes.appearance import sample_looks
@@ -23,6 +24,26 @@ _FEWEST_PIXELS = 0.015  # of the box: less of a person counts as not seen
 _ATTEMPTS = 4
 
 
+@dataclass(frozen=True)
+class Stage:
+    """A scene before its picture is taken: what stands where, and what the camera sees of it.
+
+    Attributes:
+        camera, light: how it is seen and lit.
+        figure: its M people, in the order of their numbers 1..M.
+        quads: all faces: people, objects (owners above M), scenery (owner 0).
+        boxes: (M, 4) x, y, width, height of whole bodies within the frame.
+        buffers: what each pixel shows.
+    """
+
+    camera: Camera
+    light: Light
+    figure: Figure
+    quads: Quads
+    boxes: Float32[np.ndarray, "M 4"]
+    buffers: Buffers
+
+
 def render_scene(config: SceneConfig, seed: int) -> Scene:
     """A crowd scene with all that is known of its people; depends on ``config`` and ``seed`` alone.
 
@@ -35,24 +56,54 @@ def render_scene(config: SceneConfig, seed: int) -> Scene:
 
     Not in the paper: scenes are our data.
     """
+    stage = stage_scene(config, seed)
+    rng = np.random.default_rng([seed, 1])
+    kind = config.backgrounds[rng.integers(len(config.backgrounds))]
+    background = draw_background(rng, kind, config.width, config.height, stage.camera.horizon)
+    background = _ground_shadows(stage.figure, stage.camera, background)
+    image = _photograph(rng, blend(stage.buffers, background), config.noise)
+    owner = stage.buffers.owner
+    masks = owner[None] == np.arange(1, stage.figure.count + 1)[:, None, None]
+    return Scene(
+        image=image,
+        keypoints=judge_keypoints(stage.figure, stage.camera, stage.buffers),
+        boxes=stage.boxes,
+        areas=masks.sum((1, 2)).astype(np.float32),
+        masks=masks,
+        owner=owner,
+        part=stage.buffers.part,
+        depth=stage.buffers.depth,
+    )
+
+
+def stage_scene(config: SceneConfig, seed: int) -> Stage:
+    """People and objects of the scene that `render_scene` shows for the same config and seed.
+
+    Everybody can be seen: if somebody is hidden (nearly) completely, the people are drawn by lot again, and after a few
+    attempts whoever is still hidden leaves the scene.
+
+    Raises:
+        ValueError: negative seed.
+
+    Not in the paper: scenes are our data.
+    """
     if seed < 0:
         raise ValueError(f"seed: expected at least 0, got {seed}")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, 0])
     camera = sample_camera(rng, config)
     light = _sample_light(rng)
     count = int(rng.integers(config.people_low, config.people_high + 1))
-    for _ in range(_ATTEMPTS):  # again if somebody is hidden completely
-        people = _sample_people(rng, config, camera, count)
-        figure, quads = _clothe(rng, config, camera, people)
+    for _ in range(_ATTEMPTS):
+        figure = _sample_people(rng, config, camera, count)
+        quads = _all_faces(rng, config, camera, figure)
         buffers = render(quads, camera, light)
         boxes = _boxes(quads, camera, count)
         visible = np.bincount(buffers.owner.ravel(), minlength=count + 1)[1 : count + 1]
         seen = visible > np.maximum(_FEWEST_PIXELS * boxes[:, 2] * boxes[:, 3], 12)
         if seen.all():
-            break
-    if not seen.all():
-        figure, quads, buffers, boxes = _without(figure, quads, boxes, seen, camera, light)
-    return _annotate(rng, config, camera, figure, buffers, boxes)
+            return Stage(camera, light, figure, quads, boxes, buffers)
+    quads = _without(quads, seen)
+    return Stage(camera, light, figure.take(np.flatnonzero(seen)), quads, boxes[seen], render(quads, camera, light))
 
 
 def _sample_light(rng):
@@ -80,7 +131,7 @@ def _sample_people(rng, config, camera, count):
     return pool.take(np.array(rows, int)[order]).moved(shifts[order])
 
 
-def _clothe(rng, config, camera, figure):
+def _all_faces(rng, config, camera, figure):
     """All faces of a scene: people, seats, objects before them, things behind them."""
     count = figure.count
     owner = np.arange(1, count + 1)
@@ -103,7 +154,7 @@ def _clothe(rng, config, camera, figure):
         depth = -rng.uniform(6, 14)
         x = rng.uniform(-0.5, 0.5) * camera.width / camera.focal * depth
         meshes.append(sample_distractor(rng, np.float32([x, 0, depth])))
-    return figure, mesh.join(meshes)
+    return mesh.join(meshes)
 
 
 def _nothing():
@@ -135,32 +186,12 @@ def _boxes(quads: Quads, camera: Camera, count: int):
     return np.concatenate([low, np.maximum(high - low, 0)], 1)
 
 
-def _without(figure, quads, boxes, seen, camera, light):
-    """The scene without the people who cannot be seen; the others and the objects are renumbered."""
+def _without(quads, seen):
+    """The faces of all but the people who cannot be seen; who and what remains is renumbered."""
     number = np.concatenate([[True], seen, np.ones(max(int(quads.owner.max()) - len(seen), 0), bool)])
     renumbered = (np.cumsum(number) - 1).astype(np.int32)
     kept = quads.take(number[quads.owner])
-    kept = replace(kept, owner=renumbered[kept.owner])
-    return figure.take(np.flatnonzero(seen)), kept, render(kept, camera, light), boxes[seen]
-
-
-def _annotate(rng, config: SceneConfig, camera: Camera, figure: Figure, buffers: Buffers, boxes) -> Scene:
-    background = draw_background(
-        rng, config.backgrounds[rng.integers(len(config.backgrounds))], config.width, config.height, camera.horizon)
-    background = _ground_shadows(figure, camera, background)
-    image = _photograph(rng, blend(buffers, background), config.noise)
-    count = figure.count
-    masks = buffers.owner[None] == np.arange(1, count + 1)[:, None, None]
-    return Scene(
-        image=image,
-        keypoints=judge_keypoints(figure, camera, buffers),
-        boxes=boxes,
-        areas=masks.sum((1, 2)).astype(np.float32),
-        masks=masks,
-        owner=buffers.owner,
-        part=buffers.part,
-        depth=buffers.depth,
-    )
+    return replace(kept, owner=renumbered[kept.owner])
 
 
 def _ground_shadows(figure, camera, background):

@@ -35,13 +35,13 @@ class SceneConfig:
     height: int = 256
     people_low: int = 3
     people_high: int = 7
-    overlap: float = 0.3
-    occluders: float = 1.0
-    distractors: float = 0.7
-    truncation: float = 0.15
-    scale_low: float = 0.35
-    scale_high: float = 0.8
-    noise: float = 5.0
+    overlap: float | int = 0.3
+    occluders: float | int = 1.0
+    distractors: float | int = 0.7
+    truncation: float | int = 0.15
+    scale_low: float | int = 0.35
+    scale_high: float | int = 0.8
+    noise: float | int = 5.0
     backgrounds: tuple[str, ...] = KINDS
 
     def __post_init__(self) -> None:

@@ -1,7 +1,7 @@
 """Heads: faces with eyes, nose and mouth, hair, hats."""
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from hggbook.data.scenes import appearance, mesh
 from hggbook.data.scenes.appearance import Looks
@@ -19,7 +19,7 @@ _SKULL = np.array((
 ))[::-1]
 
 
-def head_mesh(figure: Figure, looks: Looks, owner: Float[np.ndarray, "P"], rng: np.random.Generator,
+def head_mesh(figure: Figure, looks: Looks, owner: Int[np.ndarray, "P"], rng: np.random.Generator,
               fine: bool) -> list[Quads]:
     """Heads of P people: skull, face, hair, hat.
 

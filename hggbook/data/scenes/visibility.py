@@ -31,7 +31,7 @@ def judge_keypoints(figure: Figure, camera: Camera, buffers: Buffers) -> Float32
     the eyes of a head turned away are therefore covered.
 
     Choice: at an outline, rounding can put a keypoint on a pixel that shows something behind the person. Such a
-    keypoint moves by at most one pixel, to where its own body is, as an annotator would click.
+    keypoint moves to the nearest pixel of its own body, at most two pixels away, as an annotator would click.
 
     Not in the paper: scenes are our data.
     """
@@ -44,8 +44,8 @@ def judge_keypoints(figure: Figure, camera: Camera, buffers: Buffers) -> Float32
     if not len(person):
         return result
     xy, depth = seen[person, kind, :2], seen[person, kind, 2]
-    around = np.array([(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1)])
-    x = np.clip(np.rint(xy[:, :1]).astype(int) + around[:, 0], 0, width - 1)  # (n, 9)
+    around = np.array(sorted(((dx, dy) for dx in range(-2, 3) for dy in range(-2, 3)), key=lambda d: d[0] ** 2 + d[1] ** 2))
+    x = np.clip(np.rint(xy[:, :1]).astype(int) + around[:, 0], 0, width - 1)  # (n, 25), the own pixel first
     y = np.clip(np.rint(xy[:, 1:]).astype(int) + around[:, 1], 0, height - 1)
     limit = np.array(DEEPEST)[kind] * figure.build.stature[person]
     under = depth[:, None] - buffers.depth[y, x]
@@ -53,14 +53,14 @@ def judge_keypoints(figure: Figure, camera: Camera, buffers: Buffers) -> Float32
     fits = _allowed()[kind[:, None], buffers.part[y, x]]
     shown = own & fits & (under <= limit[:, None])
     behind = ~shown & (under < 0)  # what the pixel shows lies behind the keypoint
-    # first choice: the keypoint's own pixel; else, at an outline, the nearest that shows or covers it
-    rank = np.where(shown, 0, np.where(behind, 2, 1)) * 9 + np.arange(9)
+    # the keypoint's own pixel, unless it lies at an outline: then the nearest that shows, else covers, it
+    rank = np.where(shown, 0, np.where(behind, 2, 1)) * len(around) + np.arange(len(around))
     pick = np.where(behind[:, 0], rank.argmin(1), 0)
     every = np.arange(len(pick))
-    moved = pick > 0
-    xy = np.where(moved[:, None], np.stack([x[every, pick], y[every, pick]], 1), xy)
-    result[person, kind, :2] = xy
-    result[person, kind, 2] = np.where(shown[every, pick], 2, 1)
+    nowhere = behind[every, pick]  # its part of the body lies outside of the frame
+    xy = np.where((pick > 0)[:, None], np.stack([x[every, pick], y[every, pick]], 1), xy)
+    result[person, kind, :2] = np.where(nowhere[:, None], 0, xy)
+    result[person, kind, 2] = np.where(nowhere, 0, np.where(shown[every, pick], 2, 1))
     return result
 
 
