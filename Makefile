@@ -52,18 +52,19 @@ FIND_PYTHON = \
 	  exit 1; fi
 
 $(STAMP): requirements.lock pyproject.toml
-	@python=""; if [ ! -x $(BIN)/python ]; then $(FIND_PYTHON); \
-	  echo "making $(VENV) with $$($$python --version)"; "$$python" -m venv $(VENV); fi
-	@echo "installing what requirements.lock lists (a few minutes the first time)"
-	@$(BIN)/python -m pip install --quiet --requirement requirements.lock
-	@$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@python=""; \
+	if ! $(BIN)/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then $(FIND_PYTHON); \
+	  echo "making $(VENV) with $$($$python --version)"; "$$python" -m venv --clear $(VENV); fi
+	@echo "installing what requirements.lock lists (minutes the first time: torch alone may be over 1 GB)"
+	@$(BIN)/python -m pip install -qq --requirement requirements.lock
+	@$(BIN)/python -m pip install -qq --no-deps --editable .
 	@touch $(STAMP)
 
 # Platform parts of torch (CUDA libraries, triton) are left out: torch itself asks for what its platform needs.
 lock:
 	@set -e; python=""; $(FIND_PYTHON); folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	"$$python" -m venv "$$folder/venv"; \
-	"$$folder/venv/bin/python" -m pip install --quiet "torch==$(TORCH)" ".[test]"; \
+	"$$folder/venv/bin/python" -m pip install -qq "torch==$(TORCH)" ".[test]"; \
 	{ sed -n '/^#/p' requirements.lock; \
 	  "$$folder/venv/bin/python" -m pip freeze --exclude hggbook | grep -E '^[A-Za-z0-9._-]+==' \
 	  | grep -viE '^(nvidia-|cuda-|triton==)' | sed 's/+[A-Za-z0-9.]*$$//'; } > "$$folder/lock"; \

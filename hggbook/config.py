@@ -200,8 +200,9 @@ def preset(size: str) -> Config:
             growth=16 if tiny else 32, normalisation="batch",
         ),
         # Choice: hinge push, because the exponential one has no gradient where small, fast runs start (all tags equal).
-        # Choice: a thousandfold gradient of the grouping losses into the detector: short runs see no effect of 1e-5.
-        loss=LossConfig(push_kind="hinge", pull=1e-2, push=1e-2, into_detector=1e-2),
+        # Choice: a hundredfold gradient of the grouping losses into the detector: short runs see no effect of 1e-5.
+        loss=LossConfig(push_kind="hinge", pull=1e-2, push=1e-2, into_detector=1e-3, sigma=1.5),
+        proposal=ProposalConfig(limit=150, subpixel="taylor"),
         train=TrainConfig(
             batch=16, pretrain_steps=3000, joint_steps=1000, learning_rate=2e-3, grouping_learning_rate=2e-3,
             warmup=50, decay="cosine", clip=5.0,

@@ -10,7 +10,6 @@ import contextlib
 import json
 import math
 import os
-import pickle
 import signal
 import threading
 import time
@@ -220,8 +219,8 @@ def _restore(path: Path, config: Config, model: HGG, optimiser: torch.optim.Opti
         return 0
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(f"{path}: expected a checkpoint of hggbook, got an unreadable file ({error})") from None
+    except Exception as error:  # the unpickler raises whatever it stumbles over
+        raise ValueError(f"{path}: expected a checkpoint of hggbook, cannot read it ({type(error).__name__})") from None
     if state["config"] != config.to_dict():
         raise ValueError(f"{path}: the checkpoint was made with another config than the one given")
     fit_weights(model, state["model"], str(path))

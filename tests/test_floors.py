@@ -33,9 +33,13 @@ FLOORS = {
     "hggbook.metrics": 2,
     "hggbook.model": 3,
     "hggbook.tta": 3,
+    "hggbook.oracle": 3,
+    "hggbook.objective": 3.5,  # what training minimises, between the model and the loop
+    "hggbook.weights": 4,
     "hggbook.train": 4,
     "hggbook.evaluate": 4,
     "hggbook.predict": 4,
+    "hggbook.compare": 4.5,  # evaluation of several groupers, below the ablations
     "hggbook.ablations": 5,
     "hggbook.benchmark": 5,
     "hggbook.viz": 5,
@@ -43,7 +47,7 @@ FLOORS = {
     "hggbook.workbook": 6,
     "hggbook.doctor": 6,
     "hggbook.cli": 7,
-    "hggbook.__main__": 7,
+    "hggbook.__main__": 8,
 }
 
 # Never wanted: they pin torch's version, need a compiler, or are not on PyPI for every platform.
@@ -55,7 +59,7 @@ def module_name(path: Path, package: Path = PACKAGE) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def floor_of(name: str) -> int:
+def floor_of(name: str) -> float:
     """Floor of the longest listed name that contains ``name``; a module right under hggbook must be listed itself."""
     parts = name.split(".")
     for length in range(len(parts), 1, -1):

@@ -5,6 +5,7 @@ Cell ``c`` of a map of stride ``s`` lies at input pixel ``(c + 0.5) * s - 0.5``;
 """
 
 import math
+from functools import reduce
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -149,10 +150,16 @@ def nms(heatmaps: Float[Tensor, "B K h w"], kernel: int = 3) -> Bool[Tensor, "B 
         return torch.ones_like(heatmaps, dtype=torch.bool)
     height, width = heatmaps.shape[-2:]
     padded = F.pad(heatmaps, (r, r, r, r), value=-math.inf)
-    window = F.max_pool2d(padded, kernel, stride=1)
-    above = F.max_pool2d(padded[..., : height + r - 1, :], (r, kernel), stride=1)
-    left = F.max_pool2d(padded[..., r : r + height, : width + r - 1], (1, r), stride=1)
-    return (heatmaps >= window) & (heatmaps > above) & (heatmaps > left)
+    left = _highest(padded, range(r), width, -1)  # in each row, before the cell
+    across = torch.maximum(left, _highest(padded, range(r, kernel), width, -1))  # in each row
+    above = _highest(across, range(r), height, -2)
+    window = _highest(across, range(r, kernel), height, -2)  # the cell's own row and those below
+    return (heatmaps > above) & (heatmaps > left[..., r : r + height, :]) & (heatmaps >= window)
+
+
+def _highest(values, offsets, length, dim):
+    """Maximum over ``length`` long pieces that start at each of ``offsets``; several times faster than max pooling."""
+    return reduce(torch.maximum, [values.narrow(dim, offset, length) for offset in offsets])
 
 
 def locate(

@@ -66,6 +66,9 @@ def source_problems(path: Path) -> list[str]:
     problems += _frame_problems(path, code)
     for cell in notebook.cells:
         problems += [f"cell {cell.id}: {text}" for text in _cell_problems(cell)]
+        if cell.cell_type == "markdown":
+            linked = re.findall(r"\]\((\w+\.ipynb)", cell.source)
+            problems += [f"cell {cell.id}: dead link to {name}" for name in linked if not (path.parent / name).exists()]
     return problems
 
 

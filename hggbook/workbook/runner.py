@@ -153,6 +153,7 @@ def run_notebook(
             paths.RUN_VARIABLE: str(run),
             paths.HOME_VARIABLE: str(paths.project_root()),
             "OMP_NUM_THREADS": "1",
+            "PYTHONHASHSEED": "0",  # the order of sets of text is part of a run, too
             "IPYTHONDIR": scratch,  # a reader's own start-up files are no part of the book
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         }
@@ -276,12 +277,12 @@ def run_book(
     finally:  # after Ctrl-C the pages of the notebooks that were done are still bound
         every = {**earlier, **{run.name: run for run in done}}
         known = [every[path.stem] for path in find_notebooks(None, folder) if path.stem in every]
-        book = BookRun(profile, out, tuple(known))
-        results.write_text(out / "book.json", json.dumps({**asdict(book), "folder": None}, indent=1) + "\n")
+        written = {"profile": profile, "notebooks": [asdict(run) for run in known]}
+        results.write_text(out / "book.json", json.dumps(written, indent=1) + "\n")
         site.bind(out, profile, [site.Chapter(r.name, r.title, r.seconds, r.problems) for r in known])
     run = BookRun(profile, out, tuple(done))
     passed = sum(item.passed for item in done)
-    print(f"{passed} of {len(done)} notebooks passed; open {run.index}")
+    print(f"{passed} of {len(done)} notebooks passed")
     return run
 
 

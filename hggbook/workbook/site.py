@@ -41,6 +41,10 @@ class Chapter:
 class _Renderer(IPythonRenderer):
     """Markdown to HTML with formulas as MathML and links between notebooks as links between pages."""
 
+    def __init__(self, pages: frozenset[str] | None, **options):
+        super().__init__(**options)
+        self._pages = pages
+
     def block_math(self, body: str) -> str:
         return _math(body, "block")
 
@@ -51,7 +55,10 @@ class _Renderer(IPythonRenderer):
         return _math(rf"\begin{{{name}}}{body}\end{{{name}}}", "block")
 
     def link(self, text: str, url: str, title: str | None = None) -> str:
-        return super().link(text, re.sub(r"^(\d\d_\w+)\.ipynb", r"\1.html", url), title)
+        notebook = re.match(r"(\d\d_\w+)\.ipynb", url)
+        if notebook and self._pages is not None and notebook[1] not in self._pages:
+            return f'<span title="not part of this run">{text}</span>'
+        return super().link(text, f"{notebook[1]}.html{url[notebook.end() :]}" if notebook else url, title)
 
     def _html_embed_images(self, html: str) -> str:
         # nbconvert parses the fragment anew, which closes a <details> that a later fragment is to close
@@ -74,18 +81,21 @@ def _math(body: str, display: str) -> str:
     return markup.replace("<math ", f'<math data-tex="{html.escape(body.strip())}" ', 1)
 
 
-def render_markdown(source: str, folder: Path, attachments: dict | None = None) -> str:
+def render_markdown(
+    source: str, folder: Path, attachments: dict | None = None, pages: frozenset[str] | None = None
+) -> str:
     """Markdown with ``$...$`` formulas as HTML that refers to nothing outside.
 
     Args:
         source: the text of a cell.
         folder: what relative paths of pictures start from.
         attachments: the cell's own pictures.
+        pages: notebooks that are bound; a link to another one becomes plain text. None: all of them are.
 
     Not in the paper: it is the workbook's own machinery.
     """
     renderer = _Renderer(
-        escape=False, embed_images=True, path=str(folder), attachments=attachments, anchor_link_text="#"
+        pages, escape=False, embed_images=True, path=str(folder), attachments=attachments, anchor_link_text="#"
     )
     return MarkdownWithMath(renderer=renderer).render(source)
 
@@ -109,8 +119,8 @@ def _output(output: NotebookNode) -> str:
     return f'<pre class="stdout" tabindex="0">{ansi2html(data.get("text/plain", ""))}</pre>'
 
 
-def render_notebook(notebook: NotebookNode, folder: Path) -> str:
-    """The cells of an executed notebook as HTML.
+def render_notebook(notebook: NotebookNode, folder: Path, pages: frozenset[str] | None = None) -> str:
+    """The cells of an executed notebook as HTML; ``folder`` and ``pages`` as for `render_markdown`.
 
     Not in the paper: it is the workbook's own machinery.
     """
@@ -120,8 +130,10 @@ def render_notebook(notebook: NotebookNode, folder: Path) -> str:
     for cell, tags in zip(notebook.cells, every_tag):
         if injected and "parameters" in tags:
             continue  # the values that the run used follow in the next cell
+        if "papermill-error-cell-tag" in tags:
+            continue  # papermill's own banner: the page says above what failed
         if cell.cell_type == "markdown":
-            text = render_markdown(cell.source, folder, cell.get("attachments"))
+            text = render_markdown(cell.source, folder, cell.get("attachments"), pages)
             parts.append(f'<section class="text">{text}</section>')
         elif cell.cell_type == "code":
             source = _code(cell.source) if cell.source.strip() else ""
@@ -230,13 +242,13 @@ def bind(folder: Path, profile: str, chapters: Sequence[Chapter]) -> Path:
 
     Not in the paper: it is the workbook's own machinery.
     """
+    listed = frozenset(chapter.name for chapter in chapters)
     for at, chapter in enumerate(chapters):
         notebook = nbformat.read(folder / "notebooks" / f"{chapter.name}.ipynb", as_version=4)
-        body = _problems(chapter.problems) + render_notebook(notebook, paths.notebooks_folder())
+        body = _problems(chapter.problems) + render_notebook(notebook, paths.notebooks_folder(), listed)
         results.write_text(
             folder / f"{chapter.name}.html", page(_plain(chapter.title), body, _navigation(chapters, at))
         )
-    listed = {chapter.name for chapter in chapters}
     recorded = [one for one in results.load_all(folder / "results") if one.notebook in listed]
     index = folder / "index.html"
     results.write_text(index, index_page(profile, chapters, recorded))

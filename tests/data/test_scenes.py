@@ -1,8 +1,13 @@
 """Specification of the synthetic crowd scenes."""
 
 import dataclasses
+import functools
 import json
 import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,14 +18,17 @@ from hggbook.data.scenes import (
     PRESETS,
     Scene,
     SceneConfig,
+    body,
     cached_dataset,
     contact_sheet,
     draw_people,
+    export,
+    mesh,
     render_scene,
     scene_config,
+    write_contact_sheet,
     write_dataset,
 )
-from hggbook.data.scenes import body, export, mesh
 from hggbook.data.scenes.background import KINDS, draw_background
 from hggbook.data.scenes.compose import stage_scene
 from hggbook.data.scenes.placement import box_iou
@@ -29,7 +37,7 @@ from hggbook.data.scenes.render import render
 from hggbook.skeleton import COCO
 
 SMALL = scene_config("crowd", width=128, height=128)
-SEEDS = range(12)
+SEEDS = range(10)
 
 # Which parts of the body an annotator would accept as showing each keypoint type; written down again here on purpose.
 SHOWS = {
@@ -46,6 +54,12 @@ def parts_that_show(kind: int) -> set[int]:
     name = COCO.keypoints[kind]
     side = 1 if name.startswith("right") else 0
     return {SIDED[p][side] if isinstance(p, str) else p for p in SHOWS[name.split("_")[-1]]}
+
+
+@functools.cache
+def drawn(preset: str, seed: int):
+    """A scene of a preset and the stage it shows; many tests look at the same ones."""
+    return render_scene(PRESETS[preset], seed), stage_scene(PRESETS[preset], seed)
 
 
 def labelled(scene: Scene):
@@ -76,7 +90,7 @@ def mean_of_largest_iou(config: SceneConfig, seeds) -> float:
 def test_a_seen_keypoint_lies_on_its_own_persons_matching_part(preset):
     count = 0
     for seed in SEEDS:
-        scene = render_scene(PRESETS[preset], seed)
+        scene, _ = drawn(preset, seed)
         for person, kind, x, y, visible in labelled(scene):
             if visible == 2:
                 count += 1
@@ -90,7 +104,7 @@ def test_a_covered_keypoint_lies_under_something_nearer(preset):
     """Under another body, an object, scenery, or a part of its own body: whatever the pixel shows is nearer."""
     why = {"other": 0, "own": 0, "object": 0}
     for seed in SEEDS:
-        scene, stage = render_scene(PRESETS[preset], seed), stage_scene(PRESETS[preset], seed)
+        scene, stage = drawn(preset, seed)
         depth = stage.camera.project(stage.figure.keypoints)[..., 2]
         for person, kind, x, y, visible in labelled(scene):
             if visible == 1:
@@ -107,10 +121,10 @@ def test_taking_everybody_else_away_uncovers_what_only_others_covered():
     """Independent of the rule: draw each person alone. What others hid shows there; nothing seen disappears."""
     uncovered = 0
     for seed in SEEDS:
-        scene, stage = render_scene(PRESETS["dense"], seed), stage_scene(PRESETS["dense"], seed)
+        scene, stage = drawn("dense", seed)
         for person in range(scene.num_people):
             alone = render(stage.quads.take(stage.quads.owner == person + 1), stage.camera, stage.light)
-            for who, kind, x, y, visible in labelled(scene):
+            for who, _kind, x, y, visible in labelled(scene):
                 if who != person:
                     continue
                 if visible == 2:
@@ -125,12 +139,12 @@ def test_visibility_agrees_with_rays_through_capsules():
     """An oracle that knows no faces: a limb is a capsule, and the line of sight either passes it or does not."""
     agree, total = 0, 0
     config = scene_config("crowd", occluders=0.0, distractors=0.0, truncation=0.0)
-    for seed in range(16):
+    for seed in range(12):
         scene, stage = render_scene(config, seed), stage_scene(config, seed)
         figure = stage.figure
         starts, ends = figure.start, figure.start + figure.frame[..., 2] * figure.length[..., None]
-        limbs = [body.UPPER_ARM, body.FOREARM, body.THIGH, body.SHIN]
-        radius = {body.UPPER_ARM: 0.03, body.FOREARM: 0.022, body.THIGH: 0.045, body.SHIN: 0.03}
+        limbs = [body.UPPER_ARM, body.FOREARM, body.HAND, body.THIGH, body.SHIN]
+        radius = {body.UPPER_ARM: 0.03, body.FOREARM: 0.022, body.HAND: 0.02, body.THIGH: 0.045, body.SHIN: 0.03}
         capsules = []
         for p in range(figure.count):
             size = figure.build.stature[p]
@@ -142,13 +156,13 @@ def test_visibility_agrees_with_rays_through_capsules():
         own_parts = {9: (body.FOREARM, body.HAND), 10: (body.FOREARM + 1, body.HAND + 1),
                      13: (body.THIGH, body.SHIN), 14: (body.THIGH + 1, body.SHIN + 1),
                      15: (body.SHIN, body.FOOT), 16: (body.SHIN + 1, body.FOOT + 1)}
-        for person, kind, _, _, visible in labelled(scene):
-            if kind not in own_parts:
+        for person, kind, x, y, visible in labelled(scene):
+            if kind not in own_parts or scene.owner[y, x] > scene.num_people:  # under a seat
                 continue
             target = figure.keypoints[person, kind].astype(float)
             sight = target - eye
             # stop short of the limb itself; sample the line of sight densely
-            steps = eye + sight * np.linspace(0, 1 - 0.12 / np.linalg.norm(sight), 600)[:, None]
+            steps = eye + sight * np.linspace(0.4, 1 - 0.12 / np.linalg.norm(sight), 250)[:, None]
             nearest = np.inf  # distance to the closest capsule, in radii
             for p, name, a, b, r in capsules:
                 if p == person and name in own_parts[kind]:
@@ -159,19 +173,19 @@ def test_visibility_agrees_with_rays_through_capsules():
                 total += 1
                 agree += (visible == 1) == (nearest < 0.7)
     assert total > 200
-    assert agree / total > 0.95
+    assert agree / total > 0.96
 
 
 def test_faces_are_seen_from_the_front_and_never_from_behind():
     config = scene_config("easy", people_low=1, people_high=1, scale_low=0.8)
     front, seen_in_front = 0, 0
-    for seed in range(60):
+    for seed in range(48):
         scene, stage = render_scene(config, seed), stage_scene(config, seed)
         for person in range(scene.num_people):
             towards = stage.figure.skull[person] - np.array([0, stage.camera.eye, 0])
             facing = -float(stage.figure.head[person, :, 2] @ towards) / np.linalg.norm(towards)
             face = scene.keypoints[person, :3, 2]
-            if facing < -0.35:
+            if facing < -0.6:
                 assert (face < 2).all(), seed
             if facing > 0.85:
                 front += 1
@@ -205,52 +219,59 @@ def test_outside_the_frame_means_unlabelled_with_zero_coordinates():
 def test_truncation_is_a_probability():
     def share_outside(truncation):
         config = scene_config("easy", truncation=truncation)
-        return np.mean([(render_scene(config, seed).keypoints[..., 2] == 0).mean() for seed in range(20)])
+        return np.mean([(render_scene(config, seed).keypoints[..., 2] == 0).mean() for seed in range(14)])
 
-    assert share_outside(0.0) < 0.01
-    assert share_outside(0.0) < share_outside(0.4) < share_outside(1.0)
-    assert share_outside(1.0) > 0.15
+    never, sometimes, always = (share_outside(truncation) for truncation in (0.0, 0.4, 1.0))
+    assert never < 0.01
+    assert never < sometimes < always
+    assert always > 0.15
 
 
 def test_masks_are_disjoint_and_lie_in_their_boxes():
     for seed in SEEDS:
-        scene = render_scene(PRESETS["dense"], seed)
+        scene, _ = drawn("dense", seed)
         assert scene.masks.sum(0).max(initial=0) <= 1
         for person, (mask, box, area) in enumerate(zip(scene.masks, scene.boxes, scene.areas)):
             np.testing.assert_array_equal(mask, scene.owner == person + 1)
             assert mask.sum() == area > 0
             rows, columns = np.nonzero(mask)
             x, y, width, height = box
-            assert x <= columns.min() and columns.max() + 1 <= x + width
-            assert y <= rows.min() and rows.max() + 1 <= y + height
-            assert 0 <= x and x + width <= 256 and 0 <= y and y + height <= 256
+            assert x <= columns.min()
+            assert columns.max() + 1 <= x + width
+            assert y <= rows.min()
+            assert rows.max() + 1 <= y + height
+            assert x >= 0
+            assert x + width <= 256
+            assert y >= 0
+            assert y + height <= 256
 
 
 # ---- knobs ---------------------------------------------------------------------------------------------------------
 
 
 def test_overlap_knob_is_measured():
-    measured = [mean_of_largest_iou(scene_config("crowd", overlap=overlap), range(24))
-                for overlap in (0.0, 0.2, 0.4, 0.67)]
+    measured = [mean_of_largest_iou(scene_config("crowd", overlap=overlap), range(12))
+                for overlap in (0.0, 0.33, 0.67)]
     assert measured == sorted(measured)
-    assert measured[0] < 0.15
+    assert measured[0] < 0.2
     assert measured[-1] >= 0.6
-    for knob, value in zip((0.2, 0.4, 0.67), measured[1:]):
+    for knob, value in zip((0.33, 0.67), measured[1:]):
         assert abs(value - knob) < 0.12
 
 
 def test_people_scale_and_occluder_knobs():
-    counts = [stage_scene(scene_config("crowd", people_low=2, people_high=4), seed).figure.count for seed in range(24)]
-    assert min(counts) == 2 and max(counts) == 4
+    counts = [stage_scene(scene_config("crowd", people_low=2, people_high=4), seed).figure.count for seed in range(14)]
+    assert min(counts) == 2
+    assert max(counts) == 4
     tall = {}
     for scale in (0.3, 0.8):
         config = scene_config("easy", scale_low=scale, scale_high=scale)
-        heights = [box[3] for seed in range(16) for box in stage_scene(config, seed).boxes]
+        heights = [box[3] for seed in range(10) for box in stage_scene(config, seed).boxes]
         tall[scale] = np.mean(heights)
     assert 1.8 < tall[0.8] / tall[0.3] < 3.2
     few, many = (
         np.mean([(scene.owner > scene.num_people).mean() for scene in (
-            render_scene(scene_config("crowd", occluders=occluders), seed) for seed in range(12))])
+            render_scene(scene_config("crowd", occluders=occluders), seed) for seed in range(8))])
         for occluders in (0.0, 4.0)
     )
     assert many > 3 * few
@@ -258,16 +279,16 @@ def test_people_scale_and_occluder_knobs():
 
 def test_presets_differ_in_crowding():
     assert tuple(PRESETS) == ("easy", "crowd", "dense")
-    people = {name: np.mean([stage_scene(PRESETS[name], seed).figure.count for seed in range(12)]) for name in PRESETS}
+    people = {name: np.mean([drawn(name, seed)[0].num_people for seed in SEEDS]) for name in PRESETS}
     assert people["easy"] < people["crowd"] < people["dense"]
-    crowding = {name: mean_of_largest_iou(PRESETS[name], range(16)) for name in PRESETS}
+    crowding = {name: mean_of_largest_iou(PRESETS[name], SEEDS) for name in PRESETS}
     assert crowding["easy"] < crowding["crowd"] < crowding["dense"]
 
 
 @pytest.mark.parametrize(("knob", "value"), [
-    ("width", 8), ("height", 9000), ("people_low", -1), ("people_high", 99), ("overlap", 0.9), ("overlap", float("nan")),
-    ("occluders", -1.0), ("distractors", 1e9), ("truncation", 1.5), ("scale_low", 0.0), ("scale_high", 2.0),
-    ("noise", -3.0), ("backgrounds", ("moon",)), ("backgrounds", ()),
+    ("width", 8), ("height", 9000), ("people_low", -1), ("people_high", 99), ("overlap", 0.9),
+    ("overlap", float("nan")), ("occluders", -1.0), ("distractors", 1e9), ("truncation", 1.5), ("scale_low", 0.0),
+    ("scale_high", 2.0), ("noise", -3.0), ("backgrounds", ("moon",)), ("backgrounds", ()),
 ])
 def test_a_bad_knob_is_named(knob, value):
     with pytest.raises(ValueError, match=knob):
@@ -308,8 +329,10 @@ def test_a_scene_depends_on_config_and_seed_alone():
 def test_an_empty_scene_has_no_people():
     scene = render_scene(scene_config("crowd", people_low=0, people_high=0), 3)
     assert scene.num_people == 0
-    assert scene.image.shape == (256, 256, 3) and scene.image.std() > 0
-    assert scene.masks.shape == (0, 256, 256) and scene.keypoints.shape == (0, 17, 3)
+    assert scene.image.shape == (256, 256, 3)
+    assert scene.image.std() > 0
+    assert scene.masks.shape == (0, 256, 256)
+    assert scene.keypoints.shape == (0, 17, 3)
 
 
 @pytest.mark.parametrize("size", [(64, 64), (320, 128), (97, 211)])
@@ -351,6 +374,7 @@ def test_kinematics_of_a_straight_body_by_hand():
 # ---- on disk -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools' own, under numpy 2
 def test_pycocotools_reads_what_was_drawn(tmp_path, capsys):
     path = write_dataset(tmp_path / "set", SMALL, 5, seed=3)
     coco = CocoFile(str(path))
@@ -399,6 +423,28 @@ def test_a_failed_run_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_killed_run_leaves_no_data_set(tmp_path):
+    code = ("from hggbook.data.scenes import *\n"
+            f"write_dataset({str(tmp_path / 'set')!r}, scene_config('crowd', width=64, height=64), 10_000, 0)")
+    process = subprocess.Popen([sys.executable, "-c", code])
+    try:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob(".set*/images/*7.jpg")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
+    assert not (tmp_path / "set").exists()
+    write_dataset(tmp_path / "set", SMALL, 1, seed=0)  # and what it left beside is in nobody's way
+
+
+def test_progress_counts_scenes(tmp_path):
+    seen = []
+    write_dataset(tmp_path / "set", SMALL, 3, seed=0, progress=seen.append)
+    assert seen == [1, 2, 3]
+
+
 def test_a_folder_with_something_in_it_is_left_alone(tmp_path):
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "thesis.txt").write_text("precious")
@@ -434,3 +480,15 @@ def test_contact_sheet_shows_each_scene_twice():
     assert (sheet[256:, 128:] == 128).all()
     with pytest.raises(ValueError, match="scenes"):
         contact_sheet([])
+
+
+def test_the_committed_contact_sheet_is_what_the_generator_draws(tmp_path):
+    path = write_contact_sheet(tmp_path / "sheet.png")
+    assert path.stat().st_size < 1_000_000
+    committed = cv2.imread(str(Path(__file__).parents[2] / "data" / "scenes_contact_sheet.png"))
+    drawn_now = cv2.imread(str(path))
+    assert committed.shape == drawn_now.shape == (4 * 256, 6 * 256, 3)
+    # another version of OpenCV may round some outlines differently
+    assert np.abs(committed.astype(int) - drawn_now).mean() < 2
+    with pytest.raises(ValueError, match="sheet.jpg"):
+        write_contact_sheet(tmp_path / "sheet.jpg")

@@ -182,6 +182,14 @@ def test_people_hold_at_most_one_candidate_of_a_type_in_one_image(order):
     assert len(torch.unique(grouping.person)) < 60
 
 
+def test_a_thousand_candidates_in_one_image():
+    candidates = random_candidates([1000])
+    with torch.no_grad():
+        grouping = group(candidates, *random_model(order="random", layers=1))
+    assert grouping.levels[0].graph.num_edges > 450_000
+    assert len(torch.unique(torch.stack([grouping.person, candidates.type]), dim=1).T) == 1000
+
+
 @pytest.mark.parametrize("counts", [[0], [1], [0, 0], [1, 1]])
 def test_nothing_to_group(counts):
     grouping = group(random_candidates(counts), *random_model())

@@ -57,6 +57,11 @@ def test_pictures_in_the_text(tmp_path, source, expected):
     assert problems_of(tmp_path, text("x", source)) == [f"cell x: {expected}"]
 
 
+def test_links_between_notebooks_must_lead_somewhere(tmp_path):
+    cell = text("x", "[this one](05_graclus.ipynb#ties), [none](06_nowhere.ipynb)")
+    assert problems_of(tmp_path, cell) == ["cell x: dead link to 06_nowhere.ipynb"]
+
+
 def _set_kernel(source):
     source.metadata.kernelspec.name = "hgg"
 
@@ -156,7 +161,7 @@ def test_an_executed_notebook_as_it_should_be():
         (v4.new_output("stream", name="stderr", text="UserWarning: odd"), "wrote to stderr: UserWarning: odd"),
         (v4.new_output("error", ename="ValueError", evalue="\x1b[31mno\x1b[0m", traceback=[]), "ValueError: no"),
         (v4.new_output("error", ename="AssertionError", evalue="", traceback=[]), "AssertionError"),
-        (v4.new_output("display_data", {"image/png": "AA", "text/plain": "<Figure>"}), "a bare picture has no alt text"),
+        (v4.new_output("display_data", {"image/png": "AA", "text/plain": "<Figure>"}), "a bare picture has no alt"),
         (v4.new_output("display_data", {"text/html": '<img src="data:,">'}), "a picture without alt text"),
     ],
 )

@@ -133,8 +133,7 @@ def test_a_question_without_a_reason_for_each_choice_cannot_be_made():
         Question("00.q1", "?", {"a": "x", "b": "y"}, "a", {"a": "right"})
 
 
-def test_notebooks_check_only_exercises_that_exist_and_all_of_them():
-    """What the sources of the notebooks name equals what the modules hold."""
+def test_notebooks_ask_every_exercise_and_question_they_have():
     for path in sorted(paths.notebooks_folder().glob("[0-9][0-9]_*.ipynb")):
         text = path.read_text(encoding="utf-8")
         for name in exercises.load(path.stem):

@@ -58,6 +58,13 @@ def test_links_between_notebooks_become_links_between_pages():
     assert links == ["03_graph_construction.html", "05_graclus.html#ties", "https://x.org/a"]
 
 
+def test_a_link_to_a_notebook_that_was_not_run_is_plain_text():
+    source = "see [graphs](03_graph_construction.ipynb) and [this](05_graclus.ipynb)"
+    found = soup(site.render_markdown(source, paths.notebooks_folder(), pages=frozenset({"05_graclus"})))
+    assert [link["href"] for link in found.find_all("a")] == ["05_graclus.html"]
+    assert found.get_text().strip() == "see graphs and this"
+
+
 def test_committed_pictures_are_embedded_and_none_from_outside_the_project(tmp_path, monkeypatch):
     root = tmp_path / "project"
     (root / "notebooks").mkdir(parents=True)

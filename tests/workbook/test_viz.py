@@ -50,7 +50,7 @@ def graph(batch: list[int], edges: list[tuple[int, int]], count: list[int]) -> G
 
 
 def grouping() -> Grouping:
-    """Round 1 merges candidates 0 and 1, round 2 that pair and candidate 2; 3 stays alone, as does the one of image 2."""
+    """Round 1 merges candidates 0 and 1, round 2 that pair and 2; 3 stays alone, as does the one of image 2."""
     one = Level(
         graph([0, 0, 0, 0, 2], [(0, 1), (0, 2), (1, 2), (2, 3)], [1] * 5),
         edge_logit=torch.tensor([3.0, 1.0, 2.0, -4.0]),

@@ -13,9 +13,9 @@ Not in the paper: it trains on COCO and reports on OCHuman; scenes let the whole
 from hggbook.data.scenes.compose import render_scene
 from hggbook.data.scenes.config import PRESETS, Scene, SceneConfig
 from hggbook.data.scenes.export import cached_dataset, scene_config, write_dataset
-from hggbook.data.scenes.sheet import contact_sheet, draw_people
+from hggbook.data.scenes.sheet import contact_sheet, draw_people, write_contact_sheet
 
 __all__ = [
     "PRESETS", "Scene", "SceneConfig", "cached_dataset", "contact_sheet", "draw_people", "render_scene", "scene_config",
-    "write_dataset",
+    "write_contact_sheet", "write_dataset",
 ]

@@ -26,8 +26,8 @@ class Looks:
     """How P people look; colours are (P, 3) albedo, RGB in [0, 1].
 
     Attributes:
-        skin, hair, top, top_second, bottom, bottom_second, inner, shoes, sole, lips, iris, hat: colours; ``second`` is a
-            pattern's other colour, ``inner`` what an open jacket shows.
+        skin, hair, top, top_second, bottom, bottom_second, inner, shoes, sole, lips, iris, hat: colours; ``second`` is
+            a pattern's other colour, ``inner`` what an open jacket shows.
         hair_style: (P,) one of this module's constants.
         beard, fringe, smile: (P,) 0..1 strength.
         glasses, jacket, collar, print: (P,) 0 or 1.
@@ -39,6 +39,8 @@ class Looks:
         hem: (P,) height of the top's hem over the hip joints, fraction of stature (negative: worn out).
         pattern: (P, 2) of top and bottom: 0 plain, 1 hoops, 2 stripes, 3 checks, 4 plaid.
         pitch: (P,) metres between repeats of the pattern.
+
+    Not in the paper: scenes are our data.
     """
 
     skin: Float[np.ndarray, "P 3"]
@@ -128,7 +130,8 @@ def _one(rng, female, stature):
     styles, weights = ((SHORT, BOB, LONG, PONYTAIL, BUN, AFRO, CAP, BEANIE, SCARF, SUNHAT),
                        (0.10, 0.20, 0.28, 0.14, 0.09, 0.04, 0.04, 0.03, 0.05, 0.03))
     if not female:
-        styles, weights = ((BALD, SHORT, CREW, BOB, LONG, AFRO, CAP, BEANIE), (0.11, 0.34, 0.24, 0.06, 0.03, 0.05, 0.12, 0.05))
+        styles, weights = ((BALD, SHORT, CREW, BOB, LONG, AFRO, CAP, BEANIE),
+                           (0.11, 0.34, 0.24, 0.06, 0.03, 0.05, 0.12, 0.05))
     look["hair_style"] = rng.choice(styles, p=np.array(weights) / sum(weights))
     vivid = np.array(colorsys.hsv_to_rgb(u(), rng.uniform(0.3, 0.9), rng.uniform(0.35, 0.95)))
     look["top"] = vivid if u() < 0.3 else _pick(rng, _CLOTH, 0.05)
@@ -145,11 +148,12 @@ def _one(rng, female, stature):
         look["skirt_of_top"] = dice < 0.2
         look["leg"] = rng.choice((0.0, 1.0), p=(0.75, 0.25))
         look["flare"] = -0.004
+        look["hem"] = -0.1 if look["skirt_of_top"] else look["hem"]
         if not look["skirt_of_top"] and u() < 0.6:
             look["bottom"] = _pick(rng, _CLOTH, 0.05)
             look["bottom_second"] = _contrast(rng, look["bottom"])
     elif look["jacket"] and dice < 0.6:  # a coat
-        look["skirt"], look["skirt_of_top"] = rng.uniform(0.2, 0.5), 1.0
+        look["skirt"], look["skirt_of_top"], look["hem"] = rng.uniform(0.2, 0.5), 1.0, -0.1
     return look
 
 

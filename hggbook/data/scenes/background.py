@@ -160,7 +160,8 @@ def _furniture(rng, image, row, width, height):
         cv2.ellipse(image, (int(x + w / 2), int(y + h / 2)), (int(w / 4), int(h / 4)), rng.uniform(0, 180), 0, 360,
                     tuple(_colour(rng, 40, 220, 0.2).tolist()), -1, cv2.LINE_AA)
     elif kind == 1:  # window
-        w, h, y = int(rng.uniform(0.15, 0.35) * width), int(rng.uniform(0.3, 0.6) * row), int(rng.uniform(0.05, 0.2) * row)
+        w, h = int(rng.uniform(0.15, 0.35) * width), int(rng.uniform(0.3, 0.6) * row)
+        y = int(rng.uniform(0.05, 0.2) * row)
         cv2.rectangle(image, (x, y), (x + w, y + h), (245, 245, 240), -1)
         cv2.rectangle(image, (x + 4, y + 4), (x + w - 4, y + h - 4), (190, 215, 235), -1)
         cv2.line(image, (x + w // 2, y), (x + w // 2, y + h), (245, 245, 240), 3)
@@ -225,8 +226,8 @@ def _strip(image, start, end, thick_start, thick_end, colour):
     for low, high, light in ((-1, 1, 1.0), (-1, -0.35, 0.72), (0.1, 0.6, 1.18)):
         corners = [start + side * thick_start * low, start + side * thick_start * high,
                    end + side * thick_end * high, end + side * thick_end * low]
-        cv2.fillConvexPoly(image, (np.array(corners) * 16).astype(np.int32), tuple((colour * light).clip(0, 255).tolist()),
-                           cv2.LINE_AA, 4)
+        shade = tuple((colour * light).clip(0, 255).tolist())
+        cv2.fillConvexPoly(image, (np.array(corners) * 16).astype(np.int32), shade, cv2.LINE_AA, 4)
 
 
 def _beach(rng, width, height, row):
@@ -277,8 +278,8 @@ def _texture(rng, width, height, row):
     image = _fade(height, width, _colour(rng, 60, 190, 0.4), _colour(rng, 60, 190, 0.4))
     cells = rng.uniform(0.05, 0.4) * width
     for channel in range(3):
-        image[..., channel] += _noise(rng, width, height, cells, 3) * rng.uniform(5, 26)
-    image += (_noise(rng, width, height, cells / 3, 2) * rng.uniform(5, 26))[..., None]
+        image[..., channel] += _noise(rng, width, height, cells, 2) * rng.uniform(3, 15)
+    image += (_noise(rng, width, height, cells / 2, 3) * rng.uniform(6, 26))[..., None]
     return _as_image(image)
 
 

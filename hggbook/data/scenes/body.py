@@ -28,6 +28,8 @@ class Build:
             the limbs.
         legs, head: (P,) length of the legs and size of the head.
         belly, bust: (P,) how far they stand out, fraction of stature.
+
+    Not in the paper: scenes are our data.
     """
 
     stature: Float[np.ndarray, "P"]
@@ -48,7 +50,7 @@ class Build:
 
 @dataclass(frozen=True)
 class Figure:
-    """P posed people in space. Not in the paper: scenes are our data.
+    """P posed people in space.
 
     Attributes:
         build: their proportions.
@@ -60,6 +62,8 @@ class Figure:
         frame: (P, G, 3, 3) columns: across, thickness, along the segment (right-handed).
         length: (P, G) metres.
         keypoints: (P, 17, 3) COCO's keypoint types.
+
+    Not in the paper: scenes are our data.
     """
 
     build: Build
@@ -216,7 +220,7 @@ def _leg(start, frame, length, i, s, build, pose, pelvis, hip):
 
 
 def _keypoints(build, start, frame, length, head, skull):
-    """(P, 17, 3): eyes, nose and ears on the skin of the head, the others inside the limbs, as COCO's annotators click."""
+    """(P, 17, 3): eyes, nose and ears on the skin, the others inside the limbs: where COCO's annotators click."""
     points = np.zeros((len(skull), 17, 3), np.float32)
     scale = (build.head * build.stature)[:, None]
     face = np.float32([[0, -0.018, 0.060], [0.0175, 0.002, 0.048], [-0.0175, 0.002, 0.048]])

@@ -3,7 +3,7 @@
 from functools import cache
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from hggbook.data.scenes import body, mesh
 from hggbook.data.scenes.appearance import Looks
@@ -79,7 +79,7 @@ def _segment_profiles(fine: bool):
 
 
 def body_mesh(figure: Figure, looks: Looks, owner: Int[np.ndarray, "P"], rng: np.random.Generator,
-              fine: bool) -> list[Quads]:
+              detail: int) -> list[Quads]:
     """Limbs, trunk and skirts of P people (not their heads).
 
     Args:
@@ -87,20 +87,20 @@ def body_mesh(figure: Figure, looks: Looks, owner: Int[np.ndarray, "P"], rng: np
         looks: what they wear.
         owner: (P,) number of each person.
         rng: for the folds in the cloth.
-        fine: twice the faces, for people seen from near.
+        detail: 0, 1 or 2: how fine the mesh is, for people seen from far, from midway, from near.
 
     Not in the paper: scenes are our data.
     """
-    meshes = [_limbs(figure, looks, owner, rng, fine), _trunk(figure, looks, owner, rng, fine)]
+    meshes = [_limbs(figure, looks, owner, rng, detail), _trunk(figure, looks, owner, rng, detail)]
     wearers = np.flatnonzero(looks.skirt > 0)
     if len(wearers):
-        meshes.append(_skirts(figure, looks, owner, wearers, rng, fine))
+        meshes.append(_skirts(figure, looks, owner, wearers, rng, detail))
     return meshes
 
 
-def _limbs(figure, looks, owner, rng, fine):
+def _limbs(figure, looks, owner, rng, detail):
     kinds = np.arange(body.NUM_SEGMENTS) // 2
-    t, width, thick, shift = _segment_profiles(fine)[:, kinds]  # (G, R) each
+    t, width, thick, shift = _segment_profiles(detail == 2)[:, kinds]  # (G, R) each
     size = figure.build.stature
     girth = figure.build.limbs[:, None] * np.where(np.isin(kinds, (2, 3, 6, 7)), 0, 1) + np.isin(kinds, (2, 3, 6, 7))
     girth = girth * np.where(kinds == 7, figure.build.head[:, None], 1) * size[:, None]
@@ -112,12 +112,12 @@ def _limbs(figure, looks, owner, rng, fine):
         cover[:, first : first + 2] = np.clip(share, 0, 1)[:, None]
     covered = (t <= cover[:, :, None] * 1.2) & (cover[:, :, None] > 0)
     is_shin, is_leg = np.isin(kinds, (5,)), np.isin(kinds, (4, 5))
-    slack = 0.004 + looks.loose[:, None, None] * np.where(is_leg, 0.6, 0.8)[:, None] + (
+    slack = 0.004 + looks.loose[:, None, None] * np.where(is_leg, 0.6, 0.55)[:, None] + (
         looks.flare[:, None, None] * (is_shin[:, None] * np.clip(t, 0, 1) + (kinds == 4)[:, None] * 0.15))
     slack = np.where(covered & (width > 0), slack, 0)
     width, thick = width + slack, thick + slack
 
-    _, c, s = mesh.circle(14 if fine else 10)
+    _, c, s = mesh.circle((7, 10, 14)[detail])
     axes = figure.frame
     rings = (
         figure.start[:, :, None, None]
@@ -139,15 +139,14 @@ def _limb_colours(figure, looks, kinds, t, cover, s, rng):
     arm = np.isin(kinds, (0, 1))
     second = np.where(
         arm[:, None, None],
-        _pattern(looks.pattern[:, 0], looks.pitch, along[..., None], around)[:, :, :, :],
+        _pattern(looks.pattern[:, 0], looks.pitch, along[..., None], around),
         _pattern(looks.pattern[:, 1], looks.pitch, along[..., None], around),
     )
     first_colour = np.where(arm[:, None], looks.top[:, None], looks.bottom[:, None])[:, :, None, None]
     second_colour = np.where(arm[:, None], looks.top_second[:, None], looks.bottom_second[:, None])[:, :, None, None]
     cloth = first_colour + second[..., None] * (second_colour - first_colour)
-    cloth = cloth * _folds(rng, (figure.count, len(kinds), t.shape[1] - 1, sides), 0.09)[..., None]
+    cloth = cloth * _folds(rng, (figure.count, len(kinds), t.shape[1] - 1, sides), 0.9 / sides)[..., None]
     skin = looks.skin[:, None, None, None] * _folds(rng, (figure.count, len(kinds), 1, sides), 0.02)[..., None]
-    # knuckles, elbows and knees are a little redder, as skin is
     colour = np.where(clothed[..., None, None], cloth, skin)
     shoe = np.where((s < -0.55)[:, None], looks.sole[:, None, None, None], looks.shoes[:, None, None, None])
     colour = np.where((kinds == 6)[:, None, None, None], shoe, colour)
@@ -155,8 +154,8 @@ def _limb_colours(figure, looks, kinds, t, cover, s, rng):
     return colour * np.where(fingers, 0.94, 1)[:, :, None, None]
 
 
-def _trunk(figure, looks, owner, rng, fine):
-    rings = 30 if fine else 18
+def _trunk(figure, looks, owner, rng, detail):
+    rings = (15, 18, 30)[detail]
     s = np.interp(np.linspace(0, 1, rings), np.linspace(0, 1, len(_TRUNK)), _TRUNK[:, 0]).astype(np.float32)
     width, front, back = (np.interp(s, _TRUNK[:, 0], _TRUNK[:, i]).astype(np.float32) for i in (1, 2, 3))
     build, size = figure.build, figure.build.stature[:, None]
@@ -168,12 +167,12 @@ def _trunk(figure, looks, owner, rng, fine):
     neck = _smooth((s - 0.300) / 0.015)
     wide, deep = wide * (1 - neck) + neck, deep * (1 - neck) + neck
     worn = s[None] > looks.hem[:, None]
-    slack = (0.004 + looks.loose[:, None] * np.where(worn, 1, 0.5) + 0.005 * worn + 0.010 * looks.jacket[:, None] * worn)
+    slack = 0.004 + looks.loose[:, None] * np.where(worn, 1, 0.5) + (0.005 + 0.010 * looks.jacket[:, None]) * worn
     slack = slack * (s > -0.068) * (1 - 0.8 * neck)
     width = width * wide * size + slack
     front, back = front * deep * size + slack, back * deep * size + slack
 
-    angle, c, sn = mesh.circle(28 if fine else 20)
+    angle, c, sn = mesh.circle((14, 20, 28)[detail])
     x = np.sign(c) * np.abs(c) ** 0.86
     z = np.sign(sn) * np.abs(sn) ** 0.86
     bust = np.exp(-(((np.abs(angle - np.pi / 2) - 0.52) / 0.30) ** 2)) * np.exp(-(((s - 0.212) / 0.026) ** 2))[:, None]
@@ -187,7 +186,11 @@ def _trunk(figure, looks, owner, rng, fine):
         + (depth * z)[..., None] * axes[:, :, None, :, 2]
     )
     colour = _trunk_colours(figure, looks, s, angle, rng)
-    return mesh.make_quads(mesh.ring_faces(points[:, ::-1]), colour[:, ::-1], owner[:, None, None], mesh.TORSO, nearer=0.02)
+    # the hem of a shirt hangs over the trousers, whatever the thighs below do
+    above = s[None, :-1] > (looks.hem - 0.03 * (looks.hem > 0))[:, None]  # and so does the belt
+    nearer = np.where(s[:-1] >= 0.06, 0.012, np.where(above, 0.045, -0.01)).astype(np.float32)[:, ::-1, None]
+    faces = mesh.ring_faces(points[:, ::-1])
+    return mesh.make_quads(faces, colour[:, ::-1], owner[:, None, None], mesh.TORSO, nearer=nearer)
 
 
 def _spine(figure, s):
@@ -235,13 +238,13 @@ def _trunk_colours(figure, looks, s, angle, rng):
     collar = (person(looks.collar) > 0) & (high > 0.306)
     colour = np.where(collar[..., None], person(looks.top) * 0.82, colour)
     flank = 1 - 0.12 * (np.abs(np.cos(angle)) > 0.85) * (high > 0.1)
-    return colour * (_folds(rng, shape, 0.08) * flank)[..., None]
+    return colour * (_folds(rng, shape, 1.4 / len(angle)) * flank)[..., None]
 
 
-def _skirts(figure, looks, owner, wearers, rng, fine):
+def _skirts(figure, looks, owner, wearers, rng, detail):
     figure, owner = figure.take(wearers), owner[wearers]
     length, size = looks.skirt[wearers], figure.build.stature[:, None]
-    rings = 14 if fine else 9
+    rings = (7, 9, 14)[detail]
     q = np.linspace(0, 1, rings, dtype=np.float32) * length[:, None]  # share of the leg
     ends = figure.start + figure.frame[..., 2] * figure.length[..., None]
     legs = []
@@ -264,7 +267,7 @@ def _skirts(figure, looks, owner, wearers, rng, fine):
     radius = (0.056 * figure.build.limbs[:, None] + 0.075 * swing * q) * size
     width = np.where(rise > 0.5, 0.092 * figure.build.hips[:, None] * size, spread + radius)
     depth = np.where(rise > 0.5, 0.066 * figure.build.depth[:, None] * size, radius + 0.012)
-    angle, c, s = mesh.circle(28 if fine else 20)
+    angle, c, s = mesh.circle((14, 20, 28)[detail])
     phase = rng.uniform(0, 6.28, (len(wearers), 1, 1))
     wave = 1 + 0.07 * (q / length[:, None])[..., None] * np.sin(angle * 6 + phase)
     points = (
@@ -279,8 +282,9 @@ def _skirts(figure, looks, owner, wearers, rng, fine):
     mask = _pattern(kind, looks.pitch[wearers], (q[:, None, :-1, None] * 0.85), angle * 0.16)[:, 0]
     colour = first + mask[..., None] * (second - first)
     pleat = 1 - 0.13 * (q[:, :-1] / length[:, None])[..., None] * (np.cos(angle * 6 + phase) > 0.4)
-    colour = colour * (_folds(rng, mask.shape, 0.06) * pleat)[..., None]
-    return mesh.make_quads(mesh.ring_faces(points), colour, owner[:, None, None], mesh.SKIRT, both_sides=True)
+    colour = colour * (_folds(rng, mask.shape, 1.2 / len(angle)) * pleat)[..., None]
+    faces = mesh.ring_faces(points)
+    return mesh.make_quads(faces, colour, owner[:, None, None], mesh.SKIRT, both_sides=True, nearer=0.02)
 
 
 def _pattern(kind, pitch, along, around):

@@ -14,7 +14,7 @@ from hggbook.data.scenes.clothing import body_mesh
 from hggbook.data.scenes.config import Scene, SceneConfig
 from hggbook.data.scenes.heads import head_mesh
 from hggbook.data.scenes.mesh import Quads
-from hggbook.data.scenes.objects import sample_distractor, sample_occluder, seat
+from hggbook.data.scenes.objects import sample_distractor, sample_luggage, sample_occluder, seat
 from hggbook.data.scenes.placement import place_people, pool_size, sample_camera
 from hggbook.data.scenes.poses import sample_poses
 from hggbook.data.scenes.render import Buffers, Camera, Light, blend, extents, render
@@ -34,6 +34,8 @@ class Stage:
         quads: all faces: people, objects (owners above M), scenery (owner 0).
         boxes: (M, 4) x, y, width, height of whole bodies within the frame.
         buffers: what each pixel shows.
+
+    Not in the paper: scenes are our data.
     """
 
     camera: Camera
@@ -60,7 +62,7 @@ def render_scene(config: SceneConfig, seed: int) -> Scene:
     rng = np.random.default_rng([seed, 1])
     kind = config.backgrounds[rng.integers(len(config.backgrounds))]
     background = draw_background(rng, kind, config.width, config.height, stage.camera.horizon)
-    background = _ground_shadows(stage.figure, stage.camera, background)
+    background = _ground_shadows(stage, background)
     image = _photograph(rng, blend(stage.buffers, background), config.noise)
     owner = stage.buffers.owner
     masks = owner[None] == np.arange(1, stage.figure.count + 1)[:, None, None]
@@ -136,17 +138,23 @@ def _all_faces(rng, config, camera, figure):
     count = figure.count
     owner = np.arange(1, count + 1)
     looks = sample_looks(rng, figure.build.bust > 0, figure.build.stature, alike=0.12)
+    # a long skirt cannot follow legs that part or kneel
+    bent = (figure.pose.knee.max(1) > 0.9) & (figure.pose.seated == 0)
+    looks = replace(looks, skirt=np.where(bent, np.minimum(looks.skirt, np.float32(0.3)), looks.skirt))
     meshes = [_nothing()]
     tall = 1.7 * camera.focal / np.maximum(-figure.hip[:, 2], 0.1) if count else np.zeros(0)
-    for fine in (False, True):
-        rows = np.flatnonzero((tall > 230) == fine)
+    for detail in (0, 1, 2):
+        rows = np.flatnonzero(np.digitize(tall, (110, 230)) == detail)
         if len(rows):
-            args = (figure.take(rows), looks.take(rows), owner[rows], rng, fine)
+            args = (figure.take(rows), looks.take(rows), owner[rows], rng, detail)
             meshes += body_mesh(*args) + head_mesh(*args)
     number = count
     for row in np.flatnonzero((figure.pose.seated > 0) & (figure.hip[:, 1] > 0.17 * figure.build.stature)):
         number += 1
         meshes.append(_seat_of(rng, figure, row, number))
+    for row in np.flatnonzero(rng.random(count) < 0.15 * min(config.occluders, 1)):
+        number += 1
+        meshes.append(sample_luggage(rng, figure, int(row), number))
     for _ in range(rng.poisson(config.occluders) if count else 0):
         number += 1
         meshes.append(sample_occluder(rng, _before(rng, figure), number))
@@ -194,20 +202,41 @@ def _without(quads, seen):
     return replace(kept, owner=renumbered[kept.owner])
 
 
-def _ground_shadows(figure, camera, background):
-    """Darken the ground under people: soft blobs at a quarter of the resolution."""
-    if not figure.count:
-        return background
+def _ground_shadows(stage, background):
+    """Darken the ground: limbs cast shadows away from the lamp, feet and objects a soft one below them.
+
+    Drawn small and blurred, at a quarter of the resolution.
+    """
+    figure, camera = stage.figure, stage.camera
     small = np.zeros((camera.height // 4 + 1, camera.width // 4 + 1), np.float32)
+    away = stage.light.direction / max(float(stage.light.direction[1]), 0.45)
+
+    def shadow(points):
+        """Pixels (of the small picture) and scale of the shadows of points on the ground."""
+        ground = points - points[..., 1:2] * away
+        seen = camera.project(ground)
+        return np.clip(seen[..., :2] / 4, -1e3, 1e3), camera.focal / np.maximum(seen[..., 2], 0.3) / 4
+
     ends = figure.start + figure.frame[..., 2] * figure.length[..., None]
-    for row in range(figure.count):
-        for point in (*ends[row, -5:-3], *figure.start[row, 8:10]):
-            spot = camera.project(point * np.float32([1, 0, 1]))
-            scale = camera.focal / max(float(spot[2]), 0.3) * float(figure.build.stature[row]) / 4
-            fade = float(np.exp(-1.6 * max(float(point[1]), 0)))
-            axes = (max(1, int(0.09 * scale)), max(1, int(0.03 * scale)))
-            cv2.ellipse(small, (int(spot[0] / 4), int(spot[1] / 4)), axes, 0, 0, 360, 0.5 * fade, -1)
-    small = cv2.GaussianBlur(small, (0, 0), 1.2)
+    girth = np.repeat((0.06, 0.05, 0.04, 0.03, 0.1, 0.07, 0.07, 0.03, 0.07), 2)[:-1]
+    bones = [(figure.start, ends, girth), (figure.hip[:, None], figure.throat[:, None], [0.26]),
+             (figure.skull[:, None], figure.skull[:, None], [0.17])]
+    for start, end, thick in bones:
+        (a, scale), (b, _) = shadow(start), shadow(end)
+        for p, q, wide in zip((a * 16).reshape(-1, 2).astype(int), (b * 16).reshape(-1, 2).astype(int),
+                              np.maximum(scale * thick, 1).ravel()):
+            cv2.line(small, tuple(p.tolist()), tuple(q.tolist()), 0.30, int(wide), cv2.LINE_8, 4)
+    things = stage.quads.take(stage.quads.owner > figure.count).corners
+    if len(things):
+        flat, _ = shadow(things * np.float32([1, 0.25, 1]))
+        for corners in (flat[::2] * 16).astype(np.int32):
+            cv2.fillConvexPoly(small, corners, 0.30, cv2.LINE_8, 4)
+    for point in ends[:, -5:-3].reshape(-1, 3):
+        spot, scale = shadow(point * np.float32([1, 0, 1]))
+        axes = (max(1, int(0.14 * scale)), max(1, int(0.05 * scale)))
+        cv2.ellipse(small, (int(spot[0]), int(spot[1])), axes, 0, 0, 360, 0.5 * float(np.exp(-3 * point[1])), -1)
+    small = cv2.GaussianBlur(small, (0, 0), 1.1)
+    small[: max(0, int(camera.horizon / 4))] = 0  # walls and sky stay as they are
     dark = cv2.resize(small, (camera.width, camera.height), interpolation=cv2.INTER_LINEAR)
     return (background * (1 - dark)[..., None]).astype(np.uint8)
 

@@ -14,11 +14,12 @@ class SceneConfig:
     """Knobs of a synthetic crowd scene; a preset is a set of their values.
 
     Attributes:
-        width, height: picture size in pixels, 32 to 4096.
-        people_low, people_high: fewest and most people in a scene, 0 to 40.
+        width, height: picture size in pixels, 32 to 2048.
+        people_low, people_high: fewest and most people in a scene, 0 to 40. Where no room can be found in which
+            everybody is seen, whoever is hidden is left out.
         overlap: target, in [0, 0.67], for the mean over people of the largest box IoU with another person (the
             "MaxIoU" by which OCHuman measures crowding; 0.67 is its mean).
-        occluders: mean number of objects in front of people, 0 to 20.
+        occluders: mean number of objects in front of people, 0 to 20. At 0 nobody carries a bag either.
         distractors: mean number of limb-like things behind people, 0 to 20.
         truncation: probability that a person is cut by the frame.
         scale_low, scale_high: smallest and largest stature of an adult standing in full view, as a share of ``height``.
@@ -46,7 +47,7 @@ class SceneConfig:
 
     def __post_init__(self) -> None:
         for name, low, high in (
-            ("width", 32, 4096), ("height", 32, 4096), ("people_low", 0, 40), ("people_high", 0, 40),
+            ("width", 32, 2048), ("height", 32, 2048), ("people_low", 0, 40), ("people_high", 0, 40),
             ("overlap", 0, 0.67), ("occluders", 0, 20), ("distractors", 0, 20), ("truncation", 0, 1),
             ("scale_low", 0.05, 1), ("scale_high", 0.05, 1), ("noise", 0, 40),
         ):
@@ -92,6 +93,8 @@ class Scene:
         owner: (H, W) what is seen: 0 background, 1..M person (row + 1), above that an object.
         part: (H, W) which body part is seen (numbers in `scenes.mesh`); 0 background.
         depth: (H, W) metres from the camera; infinite for the background.
+
+    Not in the paper: scenes are our data.
     """
 
     image: UInt8[np.ndarray, "H W 3"]

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -45,11 +46,15 @@ def scene_config(preset: str, **knobs: Any) -> SceneConfig:
 
 
 def scene_seed(seed: int, index: int) -> int:
-    """Seed of the scene number ``index`` of a data set, so that scenes do not depend on who renders them."""
+    """Seed of the scene number ``index`` of a data set, so that scenes do not depend on who renders them.
+
+    Not in the paper: scenes are our data.
+    """
     return int(np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0])
 
 
-def write_dataset(folder: str | Path, config: SceneConfig, count: int, seed: int, workers: int = 1) -> Path:
+def write_dataset(folder: str | Path, config: SceneConfig, count: int, seed: int, workers: int = 1,
+                  progress: Callable[[int], Any] | None = None) -> Path:
     """Render ``count`` scenes into ``folder`` as a COCO-format data set.
 
     ``folder/images/000000000001.jpg`` ..., ``folder/annotations.json``; image ids count from 1. The bytes do not depend
@@ -61,7 +66,8 @@ def write_dataset(folder: str | Path, config: SceneConfig, count: int, seed: int
         config: knobs of the scenes.
         count: number of scenes, at least 0.
         seed: at least 0.
-        workers: processes that render.
+        workers: processes that render. In a script, more than one needs the usual ``if __name__ == "__main__"``.
+        progress: called after each scene with the number of scenes done so far.
 
     Returns:
         path of the annotation file.
@@ -82,7 +88,7 @@ def write_dataset(folder: str | Path, config: SceneConfig, count: int, seed: int
     try:
         os.chmod(partial_folder, 0o755)
         (partial_folder / IMAGES).mkdir()
-        entries = _render_all(partial(_write_scene, partial_folder / IMAGES, config, seed), count, workers)
+        entries = _render_all(partial(_write_scene, partial_folder / IMAGES, config, seed), count, workers, progress)
         text = json.dumps(_document(config, seed, entries), separators=(",", ":"))
         (partial_folder / ANNOTATIONS).write_text(text + "\n", encoding="utf-8")
         if folder.exists():
@@ -93,7 +99,8 @@ def write_dataset(folder: str | Path, config: SceneConfig, count: int, seed: int
     return folder / ANNOTATIONS
 
 
-def cached_dataset(root: str | Path, config: SceneConfig, count: int, seed: int, workers: int = 1) -> Path:
+def cached_dataset(root: str | Path, config: SceneConfig, count: int, seed: int, workers: int = 1,
+                   progress: Callable[[int], Any] | None = None) -> Path:
     """The annotation file of a data set under ``root``, rendered only if it is not there yet.
 
     Sets are told apart by config, count, seed and the source of the generator itself, so that a change of the generator
@@ -110,7 +117,7 @@ def cached_dataset(root: str | Path, config: SceneConfig, count: int, seed: int,
     folder = Path(root) / f"scenes-{hashlib.sha256(text).hexdigest()[:16]}"
     if not (folder / ANNOTATIONS).is_file():
         try:
-            write_dataset(folder, config, count, seed, workers)
+            write_dataset(folder, config, count, seed, workers, progress)
         except (OSError, ValueError):
             if not (folder / ANNOTATIONS).is_file():  # another process may have been faster
                 raise
@@ -126,7 +133,6 @@ def annotate_scene(scene: Scene, image_id: int) -> list[dict[str, Any]]:
     annotations = []
     for keypoints, box, area, mask in zip(scene.keypoints, scene.boxes, scene.areas, scene.masks):
         code = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
-        # COCO's corner convention: the first pixel covers 0..1, so its centre lies at 0.5; keypoints are pixel numbers
         annotations.append({
             "image_id": image_id,
             "category_id": 1,
@@ -143,13 +149,30 @@ def annotate_scene(scene: Scene, image_id: int) -> list[dict[str, Any]]:
     return annotations
 
 
-def _render_all(job, count, workers):
+def _render_all(job, count, workers, progress):
     """``job(0) .. job(count - 1)``, in order, whoever does them."""
     if workers == 1 or count < 2:
-        return [job(index) for index in range(count)]
+        return _collect(map(job, range(count)), progress)
     # fresh processes: forking one that runs threads (torch, OpenCV) can hang
-    with ProcessPoolExecutor(min(workers, count), multiprocessing.get_context("spawn"), cv2.setNumThreads, (1,)) as pool:
-        return list(pool.map(job, range(count), chunksize=max(1, min(32, count // (4 * workers)))))
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(workers, count), mp_context=spawn, initializer=_one_thread)
+    try:
+        return _collect(pool.map(job, range(count), chunksize=max(1, min(32, count // (4 * workers)))), progress)
+    finally:
+        pool.shutdown(cancel_futures=True)  # on Ctrl-C, do not render the rest first
+
+
+def _collect(results, progress):
+    collected = []
+    for result in results:
+        collected.append(result)
+        if progress is not None:
+            progress(len(collected))
+    return collected
+
+
+def _one_thread():
+    cv2.setNumThreads(1)
 
 
 def _write_scene(images, config, seed, index):

@@ -1,7 +1,7 @@
 """Heads: faces with eyes, nose and mouth, hair, hats."""
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from hggbook.data.scenes import appearance, mesh
 from hggbook.data.scenes.appearance import Looks
@@ -20,22 +20,22 @@ _SKULL = np.array((
 
 
 def head_mesh(figure: Figure, looks: Looks, owner: Int[np.ndarray, "P"], rng: np.random.Generator,
-              fine: bool) -> list[Quads]:
+              detail: int) -> list[Quads]:
     """Heads of P people: skull, face, hair, hat.
 
     Args:
-        figure, looks, owner, rng, fine: as for `clothing.body_mesh`.
+        figure, looks, owner, rng, detail: as for `clothing.body_mesh`.
 
     Not in the paper: scenes are our data.
     """
-    angle, c, s = mesh.circle(28 if fine else 20)
-    y = np.interp(np.linspace(0, 1, 24 if fine else 16), np.linspace(0, 1, len(_SKULL)), _SKULL[:, 0])[::-1]
+    angle, _c, _s = mesh.circle((12, 20, 28)[detail])
+    y = np.interp(np.linspace(0, 1, (11, 16, 24)[detail]), np.linspace(0, 1, len(_SKULL)), _SKULL[:, 0])[::-1]
     points = _surface(y[:, None].astype(np.float32), angle)  # crown first
     colour = _skin_colours(looks, 0.5 * (y[:-1] + y[1:]), angle)
     meshes = [
         _place(figure, mesh.ring_faces(points), colour, owner, mesh.HEAD),
         *_face(figure, looks, owner),
-        *_hair(figure, looks, owner, rng, fine),
+        *_hair(figure, looks, owner, rng, detail),
     ]
     return meshes
 
@@ -121,26 +121,26 @@ def _face(figure, looks, owner):
     return parts
 
 
-def _hair(figure, looks, owner, rng, fine):
+def _hair(figure, looks, owner, rng, detail):
     meshes = []
     for style in np.unique(looks.hair_style):
         people = np.flatnonzero(looks.hair_style == style)
         if style in (appearance.BALD, appearance.CREW):
             continue
         colour = looks.hat if style in (appearance.SCARF,) else looks.hair
-        meshes += _cap_of_hair(figure, looks, owner, people, int(style), colour, rng, fine)
+        meshes += _cap_of_hair(figure, looks, owner, people, int(style), colour, rng, detail)
         meshes += _extras(figure, looks, owner, people, int(style))
     return meshes
 
 
-def _cap_of_hair(figure, looks, owner, people, style, colour, rng, fine):
+def _cap_of_hair(figure, looks, owner, people, style, colour, rng, detail):
     """A shell over the skull that leaves the face free and, for long hair, falls to the shoulders."""
     long = {appearance.BOB: 0.085, appearance.LONG: 0.165, appearance.SCARF: 0.125}.get(style, 0.0)
     thick = {appearance.AFRO: 0.034, appearance.SCARF: 0.010, appearance.BOB: 0.010, appearance.LONG: 0.009}.get(
         style, 0.007)
     if style in (appearance.CAP, appearance.BEANIE, appearance.SUNHAT):
         thick = 0.004
-    angle, c, s = mesh.circle(32 if fine else 24)
+    angle, c, s = mesh.circle((16, 24, 32)[detail])
     bottom = -long if long else -0.040
     y = np.concatenate([0.066 - 0.066 * np.linspace(0, 1, 9) ** 2, np.linspace(0, bottom, 9)[1:]]).astype(np.float32)
     shell = _surface(np.maximum(y, -0.020)[:, None], angle, 0)
@@ -161,10 +161,10 @@ def _cap_of_hair(figure, looks, owner, people, style, colour, rng, fine):
     quads = [_place(figure, faces[None], shade[:, None], owner, mesh.HAIR, 0.004, True, people)]
     fringed = people[looks.fringe[people] > 0]
     if len(fringed) and style in (appearance.SHORT, appearance.BOB, appearance.LONG, appearance.BUN):
-        bangs = _surface(np.linspace(0.046, 0.018, 3, dtype=np.float32)[:, None],
+        bangs = _surface(np.linspace(0.055, 0.018, 4, dtype=np.float32)[:, None],
                          np.linspace(0.72, np.pi - 0.72, 7, dtype=np.float32)[::-1], thick * 0.9)
-        quads.append(_place(figure, mesh.ring_faces(bangs, closed=False), (colour[fringed] * 0.92)[:, None, None], owner,
-                            mesh.HAIR, 0.012, True, fringed))
+        bangs, shade = mesh.ring_faces(bangs, closed=False), (colour[fringed] * 0.92)[:, None, None]
+        quads.append(_place(figure, bangs, shade, owner, mesh.HAIR, 0.012, True, fringed))
     return quads
 
 
@@ -208,7 +208,8 @@ def _extras(figure, looks, owner, people, style):
     if style == appearance.CAP:
         outer = np.linspace(0.25, np.pi - 0.25, 9)[::-1]
         inner_edge = _surface(np.full(9, 0.036, np.float32), outer, 0.006)
-        outer_edge = inner_edge + np.stack([0.10 * np.cos(outer), -0.10 - 0 * outer, np.sin(outer)], -1) * np.float32(0.045)
+        ahead = np.stack([0.10 * np.cos(outer), np.full_like(outer, -0.10), np.sin(outer)], -1)
+        outer_edge = inner_edge + ahead * 0.045
         brim = mesh.ring_faces(np.stack([inner_edge, outer_edge]).astype(np.float32), closed=False)
         return [put(mesh.ring_faces(_hat_shell(angle, 0.007, 0.034)), looks.hat), put(brim, looks.hat * 0.8)]
     if style == appearance.SUNHAT:

@@ -23,6 +23,8 @@ class Quads:
         part: (n,) what of its owner the face shows.
         both_sides: (n,) True for thin things seen from inside as well (hair, cloth, leaves).
         nearer: (n,) metres by which the face counts as nearer when faces are sorted (eyes lie on the head).
+
+    Not in the paper: scenes are our data.
     """
 
     corners: Float[np.ndarray, "n 4 3"]
@@ -37,8 +39,11 @@ class Quads:
         return Quads(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
 
-def make_quads(corners, colour, owner, part, both_sides: bool = False, nearer: float = 0.0) -> Quads:
-    """Faces from arrays of any leading shape; everything but ``corners`` (..., 4, 3) is broadcast to it."""
+def make_quads(corners, colour, owner, part, both_sides: bool = False, nearer=0.0) -> Quads:
+    """Faces from arrays of any leading shape; everything but ``corners`` (..., 4, 3) is broadcast to it.
+
+    Not in the paper: scenes are our data.
+    """
     lead = corners.shape[:-2]
     n = int(np.prod(lead))
     return Quads(
@@ -47,19 +52,25 @@ def make_quads(corners, colour, owner, part, both_sides: bool = False, nearer: f
         np.broadcast_to(np.asarray(owner, np.int32), lead).reshape(n),
         np.broadcast_to(np.asarray(part, np.int32), lead).reshape(n),
         np.full(n, both_sides),
-        np.full(n, nearer, np.float32),
+        np.broadcast_to(np.asarray(nearer, np.float32), lead).reshape(n),
     )
 
 
 def join(meshes: Sequence[Quads]) -> Quads:
-    """All faces of several meshes (at least one)."""
+    """All faces of several meshes (at least one).
+
+    Not in the paper: scenes are our data.
+    """
     return Quads(**{f.name: np.concatenate([getattr(m, f.name) for m in meshes]) for f in fields(Quads)})
 
 
 def ring_faces(rings: Float[np.ndarray, "*lead R S 3"], closed: bool = True) -> Float[np.ndarray, "*lead R1 S1 4 3"]:
     """Faces between neighbouring rings of points: R - 1 bands of S faces (S - 1 if the rings are open arcs).
 
-    Rings follow each other along an axis and their points run anticlockwise seen against it, so that faces look outwards.
+    Rings follow each other along an axis and their points run anticlockwise seen against it, so that faces look
+    outwards.
+
+    Not in the paper: scenes are our data.
     """
     following = np.roll(rings, -1, axis=-2)
     if not closed:
@@ -70,7 +81,10 @@ def ring_faces(rings: Float[np.ndarray, "*lead R S 3"], closed: bool = True) -> 
 
 
 def circle(sides: int) -> tuple[Float[np.ndarray, "S"], Float[np.ndarray, "S"], Float[np.ndarray, "S"]]:
-    """Angles of the corners of a ring, their cosine and sine."""
+    """Angles of the corners of a ring, their cosine and sine.
+
+    Not in the paper: scenes are our data.
+    """
     angle = (np.arange(sides, dtype=np.float32) + 0.5) * np.float32(2 * np.pi / sides)
     return angle, np.cos(angle), np.sin(angle)
 
@@ -82,6 +96,8 @@ def box(centre, size, turn: float, colour, owner: int, part: int = THING, cuts: 
         centre, size: (3,) metres.
         turn: radians.
         colour: (3,) albedo.
+
+    Not in the paper: scenes are our data.
     """
     u, v = np.meshgrid(*[np.linspace(-0.5, 0.5, cuts + 1, dtype=np.float32)] * 2, indexing="ij")
     one = np.full_like(u, 0.5)
@@ -105,6 +121,8 @@ def rod(start, end, radius_start: float, radius_end: float, colour, owner: int, 
     Args:
         start, end: (3,) metres.
         colour: (3,), or (bands, 3) albedo of each band along the rod.
+
+    Not in the paper: scenes are our data.
     """
     start, end = np.asarray(start, np.float32), np.asarray(end, np.float32)
     along = end - start

@@ -1,9 +1,12 @@
-"""Objects: what stands in front of people and hides them, what they sit on, and limb-like things behind them."""
+"""Objects: what stands in front of people, what they sit on and carry, and limb-like things behind them."""
+
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
 
-from hggbook.data.scenes import mesh
+from hggbook.data.scenes import body, mesh
+from hggbook.data.scenes.body import Figure
 from hggbook.data.scenes.mesh import Quads
 
 
@@ -50,6 +53,46 @@ def seat(rng: np.random.Generator, top: Float[np.ndarray, "3"], size: float, tur
     return mesh.join(parts)
 
 
+def sample_luggage(rng: np.random.Generator, figure: Figure, row: int, owner: int) -> Quads:
+    """A backpack, a bag in the hand, or a ball held, by the person ``row``.
+
+    Args:
+        rng: source of chance.
+        figure: people.
+        row: who carries it.
+        owner: number of the object.
+
+    Not in the paper: scenes are our data.
+    """
+    size, colour = float(figure.build.stature[row]), _colour(rng)
+    zero = np.zeros(3, np.float32)
+    hand = body.HAND + int(rng.integers(2))
+    palm = figure.start[row, hand] + figure.frame[row, hand, :, 2] * figure.length[row, hand] * 0.7
+    kind = rng.integers(3)
+    if kind == 0:
+        chest = figure.chest[row]
+        pack = mesh.box(zero, (0.17 * size, 0.25 * size, 0.085 * size), 0.0, colour, owner)
+        pocket = mesh.box(np.float32([0, -0.05, -0.05]) * size, np.float32([0.12, 0.1, 0.04]) * size, 0.0, colour * 0.8,
+                          owner)
+        middle = figure.throat[row] - (chest[:, 1] * 0.125 + chest[:, 2] * 0.095) * size
+        whole = mesh.join([pack, pocket])
+        return replace(whole, corners=whole.corners @ chest.T + middle)
+    if kind == 1:
+        bag = np.float32([rng.uniform(0.14, 0.22), rng.uniform(0.13, 0.2), 0.06]) * size
+        drop = np.float32([0, 0.07 * size + bag[1] / 2, 0])
+        turn = float(np.arctan2(*figure.pelvis[row, (0, 2), 2])) + np.pi / 2
+        handles = [mesh.rod(palm, palm - drop + np.float32([x, bag[1] / 2, 0]), 0.008, 0.008, colour * 0.6, owner,
+                            sides=4, bands=2) for x in (-0.06, 0.06)]
+        return mesh.join([mesh.box(palm - drop, bag, turn, colour, owner), *handles])
+    radius = rng.uniform(0.06, 0.12)
+    lower = palm + figure.frame[row, hand, :, 1] * np.float32(radius)
+    angle = np.linspace(0, np.pi, 9)
+    rings = np.stack([lower + np.stack([np.sin(a) * c, np.full_like(c, np.cos(a)), -np.sin(a) * s], -1) * radius
+                      for a in angle for _, c, s in [mesh.circle(12)]]).astype(np.float32)
+    panels = np.where(np.arange(12)[:, None] % 4 == 0, colour * 0.5, colour)[None]
+    return mesh.make_quads(mesh.ring_faces(rings), panels, owner, mesh.THING)
+
+
 def sample_distractor(rng: np.random.Generator, place: Float[np.ndarray, "3"]) -> Quads:
     """Scenery behind people (owner 0) that looks like limbs: bare trees, pipes, a coat stand.
 
@@ -59,8 +102,8 @@ def sample_distractor(rng: np.random.Generator, place: Float[np.ndarray, "3"]) -
     Not in the paper: scenes are our data.
     """
     place = np.asarray(place, np.float32)
-    skin_like = np.array([0.85, 0.64, 0.52]) * rng.uniform(0.4, 1.1)
-    colour = skin_like if rng.random() < 0.5 else _colour(rng)
+    skin_like = np.array([0.85, 0.64, 0.52]) * rng.uniform(0.3, 1.1)
+    colour = skin_like if rng.random() < 0.6 else np.full(3, rng.uniform(0.15, 0.7))
     height = rng.uniform(1.0, 2.4)
     top = place + np.float32([rng.normal(0, 0.12), height, 0])
     parts = [mesh.rod(place, top, rng.uniform(0.03, 0.09), 0.03, colour, 0, bands=8)]
@@ -117,12 +160,14 @@ def _pole(rng, place, owner):
     colour = np.broadcast_to(_colour(rng), (12, 3)).copy()
     if rng.random() < 0.4:
         colour[::2] = (0.9, 0.9, 0.9) if rng.random() < 0.5 else (0.8, 0.15, 0.15)
-    return [mesh.rod(place, place + np.float32([0, height, 0]), radius, radius * 0.9, colour, owner, sides=10, bands=12)]
+    top = place + np.float32([0, height, 0])
+    return [mesh.rod(place, top, radius, radius * 0.9, colour, owner, sides=10, bands=12)]
 
 
 def _leaves(rng, centre, spread, count, colour, owner, length):
     """Loose leaves: small quads at random places and slants."""
-    middle = centre + rng.normal(0, 1, (count, 3)) * spread
+    middle = centre + np.clip(rng.normal(0, 1, (count, 3)), -1.7, 1.7) * spread
+    middle[:, 1] = np.maximum(middle[:, 1], length)
     along = rng.normal(0, 1, (count, 3))
     along *= length / np.linalg.norm(along, axis=1, keepdims=True)
     across = np.cross(along, rng.normal(0, 1, (count, 3)))
@@ -137,7 +182,9 @@ def _bush(rng, place, owner):
     size = rng.uniform(0.22, 0.42)
     spread = np.array([size, size * rng.uniform(0.6, 1.1), size * 0.4])
     centre = place + np.float32([0, size * 1.3, 0])
-    return [_leaves(rng, centre, spread, 260, green, owner, rng.uniform(0.05, 0.11))]
+    top = place + np.float32([0, size * 1.7, 0])
+    core = mesh.rod(place, top, size * 0.55, size * 0.35, green * 0.4, owner, sides=12)
+    return [core, _leaves(rng, centre, spread, 480, green, owner, rng.uniform(0.05, 0.11))]
 
 
 def _plant(rng, place, owner):
@@ -164,10 +211,11 @@ def _suitcase(rng, place, owner):
     size = (rng.uniform(0.35, 0.5), rng.uniform(0.5, 0.75), rng.uniform(0.2, 0.3))
     colour, turn = _colour(rng), rng.uniform(-0.7, 0.7)
     top = place + np.float32([0, size[1] + 0.05, 0])
-    handles = [mesh.rod(top + np.float32([x, 0, 0]), top + np.float32([x, 0.35, 0]), 0.012, 0.012, (0.2, 0.2, 0.2), owner,
-                        sides=4) for x in (-0.1, 0.1)]
-    grip = mesh.rod(top + np.float32([-0.1, 0.35, 0]), top + np.float32([0.1, 0.35, 0]), 0.018, 0.018, (0.15, 0.15, 0.15),
-                    owner, sides=5)
+    dark = np.full(3, 0.17)
+    handles = [mesh.rod(top + np.float32([x, 0, 0]), top + np.float32([x, 0.35, 0]), 0.012, 0.012, dark, owner, sides=4)
+               for x in (-0.1, 0.1)]
+    ends = [top + np.float32([x, 0.35, 0]) for x in (-0.1, 0.1)]
+    grip = mesh.rod(*ends, 0.018, 0.018, dark, owner, sides=5)
     return [mesh.box(place + np.float32([0, size[1] / 2 + 0.05, 0]), size, turn, colour, owner), *handles, grip]
 
 
@@ -175,8 +223,9 @@ def _board(rng, place, owner):
     size = (rng.uniform(0.5, 1.0), rng.uniform(0.7, 1.2), 0.05)
     turn = rng.normal(0, 0.3)
     centre = place + np.float32([0, size[1] / 2 + 0.05, 0])
-    face = mesh.box(centre + np.float32([0, 0, 0.03]), (size[0] * 0.85, size[1] * 0.8, 0.03), turn, _colour(rng), owner)
-    return [mesh.box(centre, size, turn, _colour(rng), owner), face]
+    ahead = np.float32([np.sin(turn), 0, np.cos(turn)]) * 0.04
+    face = mesh.box(centre + ahead, (size[0] * 0.85, size[1] * 0.8, 0.03), turn, _colour(rng), owner)
+    return [mesh.box(centre, size, turn, _colour(rng), owner), replace(face, nearer=face.nearer + np.float32(0.2))]
 
 
 def _bin(rng, place, owner):

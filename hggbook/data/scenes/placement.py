@@ -62,12 +62,18 @@ def place_people(rng: np.random.Generator, config: SceneConfig, camera: Camera, 
 
 
 def pool_size(count: int) -> int:
-    """How many bodies `place_people` wants to choose from."""
+    """How many bodies `place_people` wants to choose from.
+
+    Not in the paper: scenes are our data.
+    """
     return count + _NEIGHBOURS
 
 
 def box_iou(a: Float[np.ndarray, "*n 4"], b: Float[np.ndarray, "*m 4"]) -> Float[np.ndarray, "*k"]:
-    """Intersection over union of boxes given as left, top, right, bottom (broadcast against each other)."""
+    """Intersection over union of boxes given as left, top, right, bottom (broadcast against each other).
+
+    Not in the paper: scenes are our data.
+    """
     width = np.minimum(a[..., 2], b[..., 2]) - np.maximum(a[..., 0], b[..., 0])
     height = np.minimum(a[..., 3], b[..., 3]) - np.maximum(a[..., 1], b[..., 1])
     both = np.maximum(width, 0) * np.maximum(height, 0)

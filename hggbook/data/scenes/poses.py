@@ -11,7 +11,7 @@ class Pose:
     """Joint angles of P people in radians; all zero is standing upright with hanging arms.
 
     Angles of a pair are (left, right), each as seen by the person: flexion swings a limb forward, abduction away from
-    the body, twist turns it inwards. Not in the paper: scenes are our data.
+    the body, twist turns it inwards.
 
     Attributes:
         root: (P, 2) pitch (forward lean) and roll of the pelvis.
@@ -26,6 +26,8 @@ class Pose:
         lift: (P,) height of the lowest point over the ground, as a fraction of stature.
         seated: (P,) 1 if the pelvis rests on something, else 0.
         lying: (P,) 1 if the body rests on the ground, else 0.
+
+    Not in the paper: scenes are our data.
     """
 
     root: Float[np.ndarray, "P 2"]
@@ -102,7 +104,7 @@ def _stand(rng, p):
 
 def _hips(rng, p):
     _stand(rng, p)
-    p["shoulder"][:] = (-18, 42, 25) + rng.normal(0, 4, 3)
+    p["shoulder"][:] = np.array([-18, 42, 25]) + rng.normal(0, 4, 3)
     p["elbow"][:] = 88 + rng.normal(0, 8)
     if rng.random() < 0.4:
         p["shoulder"][1] = (0, 10, 10)

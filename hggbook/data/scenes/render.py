@@ -24,6 +24,8 @@ class Camera:
         focal: focal length in pixels.
         eye: height of the camera in metres.
         horizon: row of the horizon in pixels (the lens may be shifted, so any row).
+
+    Not in the paper: scenes are our data.
     """
 
     width: int
@@ -48,6 +50,8 @@ class Light:
     Attributes:
         direction: (3,) unit vector towards the lamp.
         lamp, sky, ground: (3,) RGB strength of the lamp, of the light from above and from below.
+
+    Not in the paper: scenes are our data.
     """
 
     direction: Float[np.ndarray, "3"]
@@ -65,6 +69,8 @@ class Buffers:
         owner: (H, W) 0 scenery, 1..M person, above that an object.
         part: (H, W) body part; 0 where nothing is drawn.
         depth: (H, W) metres; infinite where nothing is drawn.
+
+    Not in the paper: scenes are our data.
     """
 
     colour: UInt8[np.ndarray, "H W 4"]
@@ -103,7 +109,10 @@ def render(quads: Quads, camera: Camera, light: Light) -> Buffers:
 
 
 def extents(quads: Quads, camera: Camera, count: int) -> Float32[np.ndarray, "M 4"]:
-    """Left, top, right, bottom in pixels of all that belongs to persons 1..M, hidden or outside of the frame or not."""
+    """Left, top, right, bottom in pixels of all that belongs to persons 1..M, hidden or outside of the frame or not.
+
+    Not in the paper: scenes are our data.
+    """
     x, y, _ = _columns(camera.project(quads.corners))
     edges = (x.min(0), y.min(0), x.max(0), y.max(0))
     result = np.zeros((count, 4), np.float32)
@@ -129,7 +138,7 @@ def _fill(xy, camera):
 
 
 def _shade(quads, rows, camera, light):
-    """(n, 3) colour, 0..255, of faces under the light: diffuse lamp, sky above, ground below, softer at grazing angles."""
+    """(n, 3) colour, 0..255, of faces under the light: diffuse lamp, sky above, ground below, dimmer at outlines."""
     x, y, z = _columns(quads.corners[rows])
     ax, ay, az = x[2] - x[0], y[2] - y[0], z[2] - z[0]
     bx, by, bz = x[3] - x[1], y[3] - y[1], z[3] - z[1]
@@ -147,7 +156,10 @@ def _shade(quads, rows, camera, light):
 
 
 def blend(buffers: Buffers, background: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "H W 3"]:
-    """The picture: people and objects over the background, darker where something near hides the light."""
+    """The picture: people and objects over the background, darker where something near hides the light.
+
+    Not in the paper: scenes are our data.
+    """
     near = np.minimum(buffers.depth, np.float32(1e3))
     drawn = buffers.owner + buffers.part > 0
     far = float(near[drawn].max()) + 0.5 if drawn.any() else 1.0

@@ -18,7 +18,9 @@ SHOWN_BY: tuple[tuple[int, ...], ...] = (
 )
 """Body parts whose surface counts as showing each of COCO's keypoint types."""
 
-DEEPEST = (0.022, 0.018, 0.018, 0.020, 0.020, 0.065, 0.065, 0.045, 0.045, 0.035, 0.035, 0.085, 0.085, 0.06, 0.06, 0.05, 0.05)
+DEEPEST = (
+    0.022, 0.018, 0.018, 0.020, 0.020, 0.065, 0.065, 0.045, 0.045, 0.070, 0.070, 0.085, 0.085, 0.06, 0.06, 0.05, 0.05,
+)
 """How far under the visible surface a seen keypoint may lie, as a fraction of stature: half a limb's thickness for
 keypoints inside limbs, nearly nothing for those on the face."""
 
@@ -27,8 +29,8 @@ def judge_keypoints(figure: Figure, camera: Camera, buffers: Buffers) -> Float32
     """Keypoints in pixels with COCO's visibility: 2 seen, 1 covered, 0 outside of the frame.
 
     A keypoint is seen if the pixel it falls on shows its own person, there a body part of `SHOWN_BY`, and the keypoint
-    lies at most `DEEPEST` under that surface. A wrist behind the own trunk, the far hip of a body seen from the side, or
-    the eyes of a head turned away are therefore covered.
+    lies at most `DEEPEST` under that surface. A wrist behind the own trunk, the far hip of a body seen from the side,
+    or the eyes of a head turned away are therefore covered.
 
     Choice: at an outline, rounding can put a keypoint on a pixel that shows something behind the person. Such a
     keypoint moves to the nearest pixel of its own body, at most two pixels away, as an annotator would click.
@@ -44,7 +46,8 @@ def judge_keypoints(figure: Figure, camera: Camera, buffers: Buffers) -> Float32
     if not len(person):
         return result
     xy, depth = seen[person, kind, :2], seen[person, kind, 2]
-    around = np.array(sorted(((dx, dy) for dx in range(-2, 3) for dy in range(-2, 3)), key=lambda d: d[0] ** 2 + d[1] ** 2))
+    square = [(dx, dy) for dx in range(-2, 3) for dy in range(-2, 3)]
+    around = np.array(sorted(square, key=lambda d: d[0] ** 2 + d[1] ** 2))
     x = np.clip(np.rint(xy[:, :1]).astype(int) + around[:, 0], 0, width - 1)  # (n, 25), the own pixel first
     y = np.clip(np.rint(xy[:, 1:]).astype(int) + around[:, 1], 0, height - 1)
     limit = np.array(DEEPEST)[kind] * figure.build.stature[person]

@@ -1,0 +1,90 @@
+"""The command line: what a new user types, and what is said when it is wrong."""
+
+import json
+
+import pytest
+
+from hggbook.cli import main
+
+SMALL = [
+    "detector.input_size=64", "detector.width=8", "detector.growth=4", "detector.depth=2", "data.preset=easy",
+    "data.num_scenes=8", "train.batch=4", "train.pretrain_steps=2", "train.joint_steps=2", "proposal.limit=40",
+]  # fmt: skip
+
+
+def settings():
+    return [part for setting in SMALL for part in ("--set", setting)]
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A project folder of one's own, so that the caches of a test do not land in the checkout."""
+    (tmp_path / "home" / "notebooks").mkdir(parents=True)
+    monkeypatch.setenv("HGGBOOK_HOME", str(tmp_path / "home"))
+    return tmp_path
+
+
+def test_scenes_train_resume_and_evaluate(home, capsys):
+    assert main(["scenes", str(home / "scenes"), "--preset", "easy", "--count", "3", "--set", "width=64",
+                 "--set", "height=64"]) == 0  # fmt: skip
+    run = home / "run"
+    assert main(["train", "tiny", *settings(), "--out", str(run), "--device", "cpu", "--stop-at", "3"]) == 0
+    assert not (run / "weights.safetensors").exists()
+    assert main(["train", "--resume", str(run), "--device", "cpu"]) == 0
+    weights = str(run / "weights.safetensors")
+    capsys.readouterr()
+    scenes = home / "scenes"
+    on_scenes = ["--annotations", str(scenes / "annotations.json"), "--images", str(scenes / "images")]
+    assert main(["evaluate", "--weights", weights, *on_scenes, "--device", "cpu", "--out", str(home / "scores")]) == 0
+    said = capsys.readouterr().out
+    assert "3 images, missing keypoints not filled" in said
+    assert [line.split()[0] for line in said.splitlines()[2:5]] == ["hgg", "ae", "oracle"]
+    assert {p.name for p in (home / "scores").iterdir()} == {"hgg.json", "ae.json", "oracle.json", "scores.json"}
+    (scores,) = json.loads((home / "scores" / "scores.json").read_text())
+    assert set(scores["scores"]["hgg"]) == {"all_images", "person_images", "grouping"}
+    tuned = home / "tuned.safetensors"
+    assert main(["evaluate", "--weights", weights, *on_scenes, "--device", "cpu", "--calibrate", str(tuned)]) == 0
+    assert tuned.is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "huge", "--out", "x"], "config 'huge': expected one of"),
+        (["train", "tiny"], "--out: expected a folder"),
+        (["train", "tiny", "--set", "grouping.layer=2", "--out", "x"], "did you mean layers"),
+        (["train", "--resume", "nowhere"], "nowhere: holds no run to resume"),
+        (["train", "tiny", "--resume", "nowhere"], "holds no run"),
+        (["evaluate", "--weights", "nothing", "--scenes", "easy:2:1"], "weights 'nothing': no such file"),
+        (["scenes", "x", "--preset", "empty"], "scene preset: expected one of"),
+        (["scenes", "x", "--set", "overlapp=1"], "unknown scene knob 'overlapp'; did you mean overlap"),
+        (["scenes", "x", "--set", "overlap"], "--set overlap: expected KNOB=VALUE"),
+        (["book", "--profile", "huge"], "profile: expected one of smoke, cpu, full"),
+        (["oracle", "missing.json"], "missing.json"),
+    ],
+)
+def test_bad_arguments_are_said_in_one_line_and_exit_2(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_yaml_config_is_a_preset_with_changes(tmp_path, home):
+    file = tmp_path / "mine.yaml"
+    file.write_text("preset: tiny\ngrouping:\n  layers: 1\ntrain:\n  batch: 4\n")
+    assert main(["train", str(file), *settings(), "--out", str(home / "run"), "--device", "cpu", "--stop-at", "1"]) == 0
+    assert json.loads((home / "run" / "config.json").read_text())["grouping"]["layers"] == 1
+    file.write_text("preset: [tiny\n")
+    assert main(["train", str(file), "--out", str(home / "other")]) == 2
+
+
+def test_help_does_not_wait_for_torch(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["--help"])
+    assert exit_.value.code == 0
+    said = capsys.readouterr().out
+    for command in ("doctor", "book", "scenes", "train", "evaluate", "oracle"):
+        assert command in said
