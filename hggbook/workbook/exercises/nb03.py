@@ -68,7 +68,7 @@ def check_hidden(answer: Any) -> str | None:
         return f"COCO has no keypoint {', '.join(unknown)}; the names are {', '.join(COCO.keypoints)}"
     sizes = pieces({COCO.keypoints.index(name) for name in names}, "extended")
     if sum(size >= LEAST_PIECE for size in sizes) < 2:
-        return f"with {len(names)} keypoints hidden the pieces have {sizes} keypoints; expected two of {LEAST_PIECE} or more"
+        return f"with {len(names)} hidden, the pieces have {sizes} keypoints; expected two of {LEAST_PIECE} or more"
     if len(names) > FEWEST_HIDDEN:
         return f"that splits the body into pieces of {sizes} keypoints, but fewer than {len(names)} suffice"
     return None
@@ -116,7 +116,7 @@ QUESTIONS = (
         {
             "a": "No: each candidate has twice as many partners, and there are twice as many candidates.",
             "b": "Yes: pairs grow with the square of the candidates.",
-            "c": "No: the configuration says which types are linked; every pair of candidates of two such types counts.",
+            "c": "No: the configuration says which types are linked; all candidates of two such types pair up.",
         },
     ),
     Question(

@@ -1,5 +1,6 @@
 """Exercises and questions of notebook 05, graclus."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -43,29 +44,26 @@ def _compare(answer: Any, expected: Tensor, situation: str) -> str | None:
     return None
 
 
-def check_match(answer: Any) -> str | None:
-    """Exercise 05.e1: the sequential definition on random graphs and visiting orders."""
-    for seed in range(TRIALS):
-        edge_index, weight, num_nodes = _random_graph(seed)
-        order = torch.randperm(num_nodes, generator=torch.Generator().manual_seed(seed)).tolist()
-        given = (edge_index.clone(), weight.clone(), list(order))
-        result = call(answer, *given)
-        situation = f"{num_nodes} nodes, edges {_drawing(edge_index, weight)}, visited in the order {order}"
-        if problem := _compare(result, solutions.match(edge_index, weight, order), situation):
-            return problem
-        if not (torch.equal(given[0], edge_index) and torch.equal(given[1], weight) and given[2] == order):
-            return "your function changes its arguments; work on copies"
-    return None
+def check_heaviest(answer: Any) -> str | None:
+    """Exercise 05.e1: a matching from the heaviest edge down, on random graphs."""
+    return _check_labels(answer, solutions.heaviest)
 
 
 def check_mutual(answer: Any) -> str | None:
     """Exercise 05.e2: one round of mutual-best merging on random graphs."""
+    return _check_labels(answer, solutions.mutual)
+
+
+def _check_labels(answer: Any, solution: Callable[[Tensor, Tensor, int], Tensor]) -> str | None:
     for seed in range(TRIALS):
         edge_index, weight, num_nodes = _random_graph(seed)
-        result = call(answer, edge_index.clone(), weight.clone(), num_nodes)
+        given = (edge_index.clone(), weight.clone())
+        result = call(answer, *given, num_nodes)
         situation = f"{num_nodes} nodes, edges {_drawing(edge_index, weight)}"
-        if problem := _compare(result, solutions.mutual(edge_index, weight, num_nodes), situation):
+        if problem := _compare(result, solution(edge_index, weight, num_nodes), situation):
             return problem
+        if not (torch.equal(given[0], edge_index) and torch.equal(given[1], weight)):
+            return "your function changes its arguments; work on copies"
     return None
 
 
@@ -85,15 +83,30 @@ def check_order(answer: Any) -> str | None:
     return f"both orders give {first}" if first == second else None
 
 
+def check_half(answer: Any) -> str | None:
+    """Exercise 05.e4: weights on the path 0-1-2-3 for which heaviest-first comes close to half of the best total."""
+    outer, middle, other = (float(value) for value in answer)
+    if min(outer, middle, other) < 0:
+        return f"expected no negative weight, got {min(outer, middle, other):g}"
+    best = max(outer + other, middle)
+    if best == 0:
+        return "with all weights zero there is nothing to lose"
+    # the middle edge blocks both outer ones; ties go to the lower pair of nodes, here 0-1
+    taken = middle if middle > max(outer, other) else outer + other
+    if taken > 0.55 * best:
+        return f"heaviest reaches {taken:g} of {best:g}, {taken / best:.0%}; expected at most 55 %"
+    return None
+
+
 EXERCISES = (
     Exercise(
         "05.e1",
-        "Write graclus by its sequential definition: match(edge_index, weight, order) returns a label for each node.",
-        check_match,
+        "Match from the heaviest edge down: heaviest(edge_index, weight, num_nodes) returns a label for each node.",
+        check_heaviest,
         (
-            "Keep a label for each node, -1 while it is free. Visit the nodes in order; skip one that is taken.",
-            "Of the free neighbours whose weight is not negative take the heaviest; without one the node stays alone.",
-            "Both nodes of a pair get the smaller of the two indices; a node alone gets its own.",
+            "Sort the edges by weight, heaviest first, and keep a list of which nodes are still free.",
+            "Take an edge only if both of its ends are free and its weight is not negative; then both are taken.",
+            "Start with label i for node i; for every edge taken, both ends get the smaller of the two indices.",
         ),
     ),
     Exercise(
@@ -115,6 +128,16 @@ EXERCISES = (
             "A node in the middle chooses between two neighbours; a node at the end has no choice.",
             "Let the order that starts at an end take edge 0-1, although 1-2 is heavier.",
             "With weights 1, 2, 3 begin once at node 0 and once at node 1.",
+        ),
+    ),
+    Exercise(
+        "05.e4",
+        "On the path 0-1-2-3 find three weights for which heaviest reaches at most 55 % of the best total.",
+        check_half,
+        (
+            "The loss is largest if one edge that is taken blocks two that are nearly as heavy.",
+            "The middle edge must be the heaviest, but only just.",
+            "With weights a, b, a and b a little above a the best is 2 a, and heaviest reaches b.",
         ),
     ),
 )

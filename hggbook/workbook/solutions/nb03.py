@@ -39,7 +39,8 @@ def balance(people: Sequence[set[int]]) -> tuple[int, int]:
 
 
 def _ordered_pairs(types, batch):
-    return [(i, j) for i in range(len(types)) for j in range(len(types)) if types[i] != types[j] and batch[i] == batch[j]]
+    pairs = edge_pairs(types, batch)
+    return sorted(pairs + [(j, i) for i, j in pairs])
 
 
 def _all_pairs(types, batch):

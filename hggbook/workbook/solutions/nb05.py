@@ -7,7 +7,7 @@ from hggbook.workbook.solutions import Solution
 
 
 def match(edge_index: Tensor, weight: Tensor, order: list[int]) -> Tensor:
-    """Graclus by its sequential definition. Paper: sec. 3.2.
+    """Graclus by its sequential definition. Paper: sec. 3.1.
 
     Args:
         edge_index: (2, E) int64, both directions of every edge.
@@ -29,6 +29,22 @@ def match(edge_index: Tensor, weight: Tensor, order: list[int]) -> Tensor:
                 best, best_weight = neighbour, value
         if best is not None:
             cluster[node] = cluster[best] = min(node, best)
+    return cluster
+
+
+def heaviest(edge_index: Tensor, weight: Tensor, num_nodes: int) -> Tensor:
+    """A matching from the heaviest edge down. Not in the paper: what its word "maximizing" would ask for.
+
+    Returns:
+        (N,) int64, for each node the smaller index of its pair, its own where it stays alone.
+    """
+    cluster = torch.arange(num_nodes)
+    free = [True] * num_nodes
+    for row in weight.argsort(descending=True).tolist():
+        a, b = edge_index[:, row].tolist()
+        if weight[row] >= 0 and free[a] and free[b]:
+            cluster[a] = cluster[b] = min(a, b)
+            free[a] = free[b] = False
     return cluster
 
 
@@ -56,19 +72,15 @@ def _heaviest(edge_index, weight, node):
     return max(admissible)[1] if admissible else None
 
 
-def _match_with(edge_index, weight, order, *, negative=False, lightest=False, label=min, rematch=False):
-    """`match` with one mistake in it."""
-    cluster = torch.full((len(order),), -1)
-    for node in order:
-        if cluster[node] >= 0 and not rematch:
-            continue
-        options = [
-            (-value if lightest else value, other)
-            for other, value in _neighbours(edge_index, weight, node)
-            if (cluster[other] < 0 or rematch) and (value >= 0 or negative)
-        ]
-        other = max(options)[1] if options else node
-        cluster[node] = cluster[other] = label(node, other)
+def _heaviest_with(edge_index, weight, num_nodes, *, negative=False, lightest=False, label=min, rematch=False):
+    """`heaviest` with one mistake in it."""
+    cluster = torch.arange(num_nodes)
+    free = [True] * num_nodes
+    for row in weight.argsort(descending=not lightest).tolist():
+        a, b = edge_index[:, row].tolist()
+        if (weight[row] >= 0 or negative) and ((free[a] and free[b]) or rematch):
+            cluster[a] = cluster[b] = label(a, b)
+            free[a] = free[b] = False
     return cluster
 
 
@@ -85,25 +97,17 @@ def _mutual_with_negative(edge_index, weight, num_nodes):
     return mutual(edge_index, weight + 10, num_nodes)
 
 
-def _heaviest_first(edge_index, weight, num_nodes):
-    cluster = torch.full((num_nodes,), -1)
-    for row in weight.argsort(descending=True).tolist():
-        a, b = edge_index[:, row].tolist()
-        if weight[row] >= 0 and cluster[a] < 0 and cluster[b] < 0:
-            cluster[a] = cluster[b] = min(a, b)
-    return torch.where(cluster < 0, torch.arange(num_nodes), cluster)
-
-
 SOLUTIONS = {
     "05.e1": Solution(
-        match,
+        heaviest,
         {
-            "matches negative weights": lambda e, w, order: _match_with(e, w, order, negative=True),
-            "takes the lightest neighbour": lambda e, w, order: _match_with(e, w, order, lightest=True),
-            "labels a pair by its larger index": lambda e, w, order: _match_with(e, w, order, label=max),
-            "matches a node twice": lambda e, w, order: _match_with(e, w, order, rematch=True),
-            "ignores the visiting order": lambda e, w, order: match(e, w, sorted(order)),
-            "changes its input": lambda e, w, order: match(e, w.clamp_(max=0.5), order),
+            "matches negative weights": lambda e, w, n: _heaviest_with(e, w, n, negative=True),
+            "starts with the lightest edge": lambda e, w, n: _heaviest_with(e, w, n, lightest=True),
+            "labels a pair by its larger index": lambda e, w, n: _heaviest_with(e, w, n, label=max),
+            "matches a node twice": lambda e, w, n: _heaviest_with(e, w, n, rematch=True),
+            "visits the nodes in order instead of the edges": lambda e, w, n: match(e, w, list(range(n))),
+            "stops after the mutual favourites": mutual,
+            "changes its input": lambda e, w, n: heaviest(e, w.clamp_(max=0.99), n),
         },
     ),
     "05.e2": Solution(
@@ -111,7 +115,7 @@ SOLUTIONS = {
         {
             "merges with the favourite even if it prefers another": _one_sided,
             "matches negative weights": _mutual_with_negative,
-            "goes on until nothing can merge": _heaviest_first,
+            "goes on until nothing can merge": heaviest,
         },
     ),
     "05.e3": Solution(
@@ -121,6 +125,15 @@ SOLUTIONS = {
             "an order that misses a node": ([1.0, 2.0, 3.0], [0, 1, 2], [1, 0, 2, 3]),
             "a negative weight": ([1.0, -2.0, 3.0], [0, 1, 2, 3], [1, 0, 2, 3]),
             "four weights for three edges": ([1.0, 2.0, 3.0, 4.0], [0, 1, 2, 3], [1, 0, 2, 3]),
+        },
+    ),
+    "05.e4": Solution(
+        [1.0, 1.01, 1.0],
+        {
+            "the middle edge is far too heavy": [1.0, 2.0, 1.0],
+            "the example of the notebook": [3.0, 4.0, 3.0],
+            "the middle edge is not the heaviest": [1.0, 0.99, 1.0],
+            "a tie, which goes to the lower pair": [1.0, 1.0, 1.0],
         },
     ),
 }
