@@ -88,3 +88,11 @@ def test_help_does_not_wait_for_torch(capsys):
     said = capsys.readouterr().out
     for command in ("doctor", "book", "scenes", "train", "evaluate", "oracle"):
         assert command in said
+
+
+@pytest.mark.real_data
+def test_the_shipped_weights_run_on_real_photographs(real_data, capsys):
+    assert main(["evaluate", "--split", "dev", "--limit", "6", "--device", "cpu"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("6 images")
+    assert [line.split()[0] for line in said.splitlines()[2:5]] == ["hgg", "ae", "oracle"]
