@@ -5,6 +5,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from hggbook.detector.heatmaps import in_map, keypoint_cell
+from hggbook.grouping.graph import pairs_within_images
 
 PUSH_KINDS = ("exp", "hinge")
 
@@ -98,7 +99,7 @@ def pull_push(
     pull = _sum(spread, batch, images) / people_of.clamp(min=1)[:, None]  # (B, S)
 
     mean, owner = mean[present], batch[present]
-    first, second = _pairs(owner, people_of)
+    first, second = pairs_within_images(owner, images)
     square = ((mean[first] - mean[second]) ** 2).mean(2)  # (pairs, S)
     near = torch.exp(-square) if kind == "exp" else (margin - _root(square)).clamp(min=0)
     pairs_of = people_of * (people_of - 1) // 2
@@ -110,15 +111,6 @@ def pull_push(
 def _sum(values, group, groups):
     """Sum of rows by group, (rows, ...) to (groups, ...)."""
     return values.new_zeros(groups, *values.shape[1:]).index_add(0, group, values)
-
-
-def _pairs(batch, counts):
-    """All unordered pairs of rows of one image; rows sorted by image, ``counts`` rows in each."""
-    row = torch.arange(len(batch), device=batch.device)
-    later = counts.cumsum(0)[batch] - row - 1  # rows after this one in the same image
-    first = torch.repeat_interleave(row, later)
-    start = torch.repeat_interleave(later.cumsum(0) - later, later)
-    return first, first + 1 + torch.arange(len(first), device=batch.device) - start
 
 
 def _root(square):
