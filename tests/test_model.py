@@ -4,12 +4,13 @@ import pytest
 import torch
 
 from hggbook.config import Config, preset
+from hggbook.decode import decode
 from hggbook.grouping.losses import grouping_losses
 from hggbook.labels import level_labels, match_candidates
 from hggbook.model import build, load_weights, save_weights
 from hggbook.objective import Objective
 from hggbook.skeleton import COCO
-from hggbook.types import Batch
+from hggbook.types import Batch, Maps
 
 from .grouping.builders import same_partition
 
@@ -70,6 +71,46 @@ def test_a_batch_equals_its_images_one_by_one(graclus, reading):
             )
             assert same_partition(whole.grouping.person[rows], alone.grouping.person)
     assert len(whole.grouping.person.unique()) < len(whole.candidates)
+
+
+class Painter(torch.nn.Module):
+    """A detector of one's own: anything that gives `Maps` will do. It sees peaks only where an image is not black."""
+
+    def __init__(self, peaks):
+        super().__init__()
+        self.peaks = peaks
+
+    def forward(self, pictures):
+        g = torch.Generator().manual_seed(5)
+        heatmaps = torch.zeros(1, 1, 17, 16, 16)
+        for _ in range(self.peaks):
+            k, row, column = (int(torch.randint(n, (), generator=g)) for n in (17, 16, 16))
+            heatmaps[0, 0, k, row, column] = 0.3 + 0.6 * torch.rand((), generator=g)
+        embeddings = torch.randn(1, 1, 17, 1, 16, 16, generator=g).expand(len(pictures), -1, -1, -1, -1, -1)
+        return Maps(heatmaps * pictures.amax(dim=(1, 2, 3))[:, None, None, None, None], embeddings, 4)
+
+
+@pytest.mark.parametrize("peaks", [0, 1, 25])
+def test_images_without_candidates_in_the_middle_and_at_the_end(peaks):
+    model = model_of(**{"proposal.threshold": 0.1, "proposal.per_type": 30})
+    model.detector = Painter(peaks)
+    pictures = torch.ones(5, 3, 64, 64)
+    pictures[[1, 2, 4]] = 0
+    pictures[3] *= 0.9
+    with torch.no_grad():
+        whole = model(pictures)
+        assert whole.candidates.num_images == len(whole.grouping.rounds) == 5
+        found = whole.candidates.batch.bincount(minlength=5)
+        assert found[[1, 2, 4]].tolist() == [0, 0, 0]
+        assert found[0] == found[3]
+        assert (found[0] > 0) == (peaks > 0)
+        for i in range(5):
+            alone = model(pictures[i : i + 1])
+            assert same_partition(whole.grouping.person[whole.candidates.batch == i], alone.grouping.person)
+            assert whole.grouping.rounds[i] == alone.grouping.rounds[0]
+    poses = decode(whole.candidates, whole.grouping.person, torch.eye(2, 3).repeat(5, 1, 1), 17)
+    assert poses.num_images == 5
+    assert set(poses.batch.tolist()) == ({0, 3} if peaks else set())
 
 
 def test_training_and_inference_mode_give_the_same_grouping_without_dropout():

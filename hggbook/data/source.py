@@ -1,13 +1,16 @@
 """Where training samples come from: a `DataConfig` made into an endless, seeded, resumable stream of batches."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
 
 from hggbook import paths
 from hggbook.config import Config
 from hggbook.data.coco import CocoPeople, PoseSet, in_split, poses
 from hggbook.data.loading import StepSampler, endless, loader
-from hggbook.data.scenes import cached_dataset, scene_config
+from hggbook.data.scenes import Scene, cached_dataset, scene_config
 from hggbook.data.simulate import SIMULATIONS, simulate
 from hggbook.data.transforms import Augment, Fit, Transform
 from hggbook.skeleton import SKELETONS
@@ -35,6 +38,28 @@ def scene_set(preset: str, count: int, seed: int, size: int, workers: int = 1) -
         paths.project_root() / "data" / "cache", scene_config(preset, width=size, height=size), count, seed, workers
     )
     return CocoPeople(annotations, annotations.parent / "images")
+
+
+def scene_poses(scenes: Sequence[Scene]) -> PoseSet:
+    """The people of rendered scenes of one size, in the form in which the pose track reads annotated people.
+
+    Images are numbered from 0.
+
+    Raises:
+        ValueError: no scene.
+
+    Not in the paper: see `PoseSet`.
+    """
+    if not scenes:
+        raise ValueError("scenes: expected at least one, got none")
+    height, width = scenes[0].image.shape[:2]
+    return PoseSet(
+        keypoints=torch.from_numpy(np.concatenate([scene.keypoints for scene in scenes])),
+        area=torch.from_numpy(np.concatenate([scene.areas for scene in scenes])),
+        batch=torch.repeat_interleave(torch.tensor([scene.num_people for scene in scenes])),
+        image_id=torch.arange(len(scenes)),
+        size=torch.tensor([[float(width), float(height)]] * len(scenes)),
+    )
 
 
 def training_stream(
