@@ -65,7 +65,7 @@ def test_a_batch_equals_its_images_one_by_one(graclus, reading):
         for i in range(4):
             alone = model(pictures[i : i + 1])
             rows = whole.candidates.batch == i
-            torch.testing.assert_close(whole.candidates.xy[rows], alone.candidates.xy)
+            torch.testing.assert_close(whole.candidates.xy[rows], alone.candidates.xy, atol=5e-3, rtol=0.0)
             torch.testing.assert_close(
                 whole.candidates.embedding[rows], alone.candidates.embedding, atol=1e-4, rtol=1e-4
             )
