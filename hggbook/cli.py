@@ -36,17 +36,10 @@ def _book(args: argparse.Namespace) -> int:
 
 
 def _scenes(args: argparse.Namespace) -> None:
-    import yaml
-
     from hggbook.data.scenes import scene_config, write_dataset
+    from hggbook.data.source import read_knobs
 
-    knobs = {}
-    for setting in args.set:
-        name, equals, value = setting.partition("=")
-        if not equals:
-            raise ValueError(f"--set {setting}: expected KNOB=VALUE, e.g. overlap=0.6")
-        knobs[name] = yaml.safe_load(value)
-    config = scene_config(args.preset, **knobs)
+    config = scene_config(args.preset, **read_knobs(args.set))
     path = write_dataset(args.folder, config, args.count, args.seed, workers=args.workers)
     print(f"{args.count} scenes ({args.preset}, seed {args.seed}) written: {path}")
 
@@ -152,14 +145,16 @@ def _evaluate(args: argparse.Namespace) -> None:
 def _dataset(args: argparse.Namespace, config):
     from hggbook import paths
     from hggbook.data.coco import CocoPeople, in_split
-    from hggbook.data.source import scene_set
+    from hggbook.data.source import scenes_of
     from hggbook.skeleton import SKELETONS
 
     if args.scenes:
         preset, count, seed = (args.scenes.split(":") + ["200", "2"][args.scenes.count(":") :])[:3]
         if not (count.isdigit() and seed.isdigit()):
             raise ValueError(f"--scenes: expected PRESET:COUNT:SEED, e.g. crowd:200:2, got {args.scenes!r}")
-        return scene_set(preset, int(count), int(seed), config.detector.input_size)
+        if preset != "own":
+            config = config.override("data.knobs=", f"data.preset={preset}")
+        return scenes_of(config, int(count), int(seed))
     annotations, images = args.annotations, args.images
     if args.split:
         root = paths.data_root()
@@ -229,7 +224,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--annotations", help="COCO keypoint file")
     evaluate.add_argument("--images", help="image folder")
     evaluate.add_argument("--split", choices=("dev", "tune", "train"), help="of the photographs in HGGBOOK_DATA/coco")
-    evaluate.add_argument("--scenes", metavar="PRESET:COUNT:SEED", help="synthetic scenes, e.g. crowd:200:2")
+    evaluate.add_argument("--scenes", metavar="PRESET:COUNT:SEED", help="synthetic scenes, e.g. crowd:200:2; own: as trained on")
     evaluate.add_argument("--limit", type=int, help="only the first so many images")
     evaluate.add_argument("--fill-missing", action="store_true", help="fill missing keypoints as the AE code does")
     evaluate.add_argument("--calibrate", metavar="FILE", help="choose cut and threshold here; write weights with them")

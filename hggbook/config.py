@@ -83,6 +83,7 @@ class DataConfig:
     images: str = ""  # image folder (coco)
     part: str = "all"  # all | train: only the images that the splits leave for training (coco, poses)
     preset: str = "crowd"  # scenes: easy | crowd | dense; poses: a simulation, e.g. hard
+    knobs: str = ""  # changes to the scenes' preset, e.g. "overlap=0.2 people_high=4"
     num_scenes: int = 4000
     scene_seed: int = 0  # training scenes; tuning and reporting use other seeds
     least_people: int = 0  # leave out images with fewer annotated people (coco, poses)

@@ -58,7 +58,7 @@ def test_scenes_train_resume_and_evaluate(home, capsys):
         (["evaluate", "--weights", "nothing", "--scenes", "easy:2:1"], "weights 'nothing': no such file"),
         (["scenes", "x", "--preset", "empty"], "scene preset: expected one of"),
         (["scenes", "x", "--set", "overlapp=1"], "unknown scene knob 'overlapp'; did you mean overlap"),
-        (["scenes", "x", "--set", "overlap"], "--set overlap: expected KNOB=VALUE"),
+        (["scenes", "x", "--set", "overlap"], "scene knob 'overlap': expected KNOB=VALUE"),
         (["book", "--profile", "huge"], "profile: expected one of smoke, cpu, full"),
         (["oracle", "missing.json"], "missing.json"),
     ],

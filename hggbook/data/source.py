@@ -2,9 +2,11 @@
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
+import yaml
 
 from hggbook import paths
 from hggbook.config import Config
@@ -19,7 +21,7 @@ from hggbook.types import Batch, Candidates, Targets
 KINDS = ("scenes", "coco", "poses")
 
 
-def scene_set(preset: str, count: int, seed: int, size: int, workers: int = 1) -> CocoPeople:
+def scene_set(preset: str, count: int, seed: int, size: int, workers: int = 1, **knobs: Any) -> CocoPeople:
     """Synthetic scenes of a preset, rendered once into a cache folder and read from there afterwards.
 
     Args:
@@ -28,16 +30,48 @@ def scene_set(preset: str, count: int, seed: int, size: int, workers: int = 1) -
         seed: other seeds give other scenes.
         size: side of the square images in pixels.
         workers: processes that render; the result does not depend on it.
+        **knobs: changes to the preset, e.g. ``overlap=0.2``.
 
     Raises:
-        ValueError: unknown preset.
+        ValueError: unknown preset or knob.
 
     Not in the paper: the embedded data set.
     """
-    annotations = cached_dataset(
-        paths.project_root() / "data" / "cache", scene_config(preset, width=size, height=size), count, seed, workers
-    )
+    scenes = scene_config(preset, **{"width": size, "height": size, **knobs})
+    annotations = cached_dataset(paths.project_root() / "data" / "cache", scenes, count, seed, workers)
     return CocoPeople(annotations, annotations.parent / "images")
+
+
+def scenes_of(config: Config, count: int, seed: int) -> CocoPeople:
+    """Scenes of the kind that a config trains on: its preset, its knobs, its input size.
+
+    Shipped weights were trained on seed 0, tuned on seed 1 and reported on seed 2.
+
+    Raises:
+        ValueError: see `scene_set`.
+
+    Not in the paper: the embedded data set.
+    """
+    data = config.data
+    knobs = read_knobs(data.knobs.split())
+    return scene_set(data.preset, count, seed, config.detector.input_size, max(data.workers, 1), **knobs)
+
+
+def read_knobs(settings: Sequence[str]) -> dict[str, Any]:
+    """Knobs of a scene from texts like ``overlap=0.5``.
+
+    Raises:
+        ValueError: not of that form.
+
+    Not in the paper: bookkeeping.
+    """
+    knobs = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise ValueError(f"scene knob {setting!r}: expected KNOB=VALUE, e.g. overlap=0.6")
+        knobs[name] = yaml.safe_load(value)
+    return knobs
 
 
 def scene_poses(scenes: Sequence[Scene]) -> PoseSet:
@@ -96,7 +130,7 @@ def training_images(config: Config) -> CocoPeople:
     """The images that a config trains on."""
     data = config.data
     if data.kind == "scenes":
-        return scene_set(data.preset, data.num_scenes, data.scene_seed, config.detector.input_size, data.workers or 1)
+        return scenes_of(config, data.num_scenes, data.scene_seed)
     dataset = CocoPeople(data.train, data.images, SKELETONS[config.skeleton], keep="people")
     ids = dataset.image_ids[in_split(dataset.image_ids, "train", "photographs")] if _only_train(config) else None
     if data.least_people > 1:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from hggbook import paths, viz
 from hggbook.data.loading import loader
-from hggbook.data.source import scene_set
+from hggbook.data.source import scenes_of
 from hggbook.data.transforms import Fit
 from hggbook.decode import decode
 from hggbook.skeleton import SKELETONS
@@ -29,7 +29,7 @@ def draw(weights: str = "scenes-tiny") -> Figure:
     """
     model, config = load(weights)
     size = config.detector.input_size
-    dataset = scene_set(config.data.preset, SCENES, SEED, size)
+    dataset = scenes_of(config, SCENES, SEED)
     batch = next(iter(loader(dataset, Fit(size), SCENES)))
     image = int(torch.bincount(batch.batch, minlength=SCENES).argmax())
     output = model(batch.images)
