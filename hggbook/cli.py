@@ -224,7 +224,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--annotations", help="COCO keypoint file")
     evaluate.add_argument("--images", help="image folder")
     evaluate.add_argument("--split", choices=("dev", "tune", "train"), help="of the photographs in HGGBOOK_DATA/coco")
-    evaluate.add_argument("--scenes", metavar="PRESET:COUNT:SEED", help="synthetic scenes, e.g. crowd:200:2; own: as trained on")
+    evaluate.add_argument("--scenes", metavar="PRESET:COUNT:SEED", help="e.g. crowd:200:2; own: as trained on")
     evaluate.add_argument("--limit", type=int, help="only the first so many images")
     evaluate.add_argument("--fill-missing", action="store_true", help="fill missing keypoints as the AE code does")
     evaluate.add_argument("--calibrate", metavar="FILE", help="choose cut and threshold here; write weights with them")

@@ -46,7 +46,8 @@ def test_eight_scenes_are_learned_up_to_what_perfect_maps_allow(tmp_path):
 
     config = preset("tiny").override(
         **{
-            "detector.input_size": SIZE, "detector.normalisation": "group", "proposal.subpixel": "taylor", "proposal.limit": 150, "loss.sigma": SIGMA,
+            "detector.input_size": SIZE, "detector.normalisation": "group",
+            "proposal.subpixel": "taylor", "proposal.limit": 150, "loss.sigma": SIGMA,
             "data.kind": "coco", "data.train": str(annotations), "data.images": str(annotations.parent / "images"),
             "data.augment": False, "train.batch": 8, "train.pretrain_steps": 1400, "train.joint_steps": 300,
             "train.learning_rate": 4e-3, "train.grouping_learning_rate": 4e-3, "train.warmup": 10,
