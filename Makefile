@@ -43,7 +43,7 @@ setup: $(STAMP)
 
 # Tries each candidate instead of asking where it lies: a version manager's shim exists and fails.
 FIND_PYTHON = \
-	for candidate in $(if $(PYTHON),"$(PYTHON)",python3 python3.12 python3.11 python3.13 python3.14 python); do \
+	for candidate in $(if $(PYTHON),"$(PYTHON)",python3.12 python3.11 python3 python3.13 python); do \
 	  if "$$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	    python="$$candidate"; break; fi; done; \
 	if [ -z "$$python" ]; then \

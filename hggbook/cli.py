@@ -16,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = _parser().parse_args(arguments)
     try:
         return parsed.run(parsed) or 0
-    except (ValueError, FileNotFoundError, RuntimeError) as error:
+    except (ValueError, OSError, RuntimeError) as error:
         print(f"hggbook {parsed.command}: {error}", file=sys.stderr)
         return 2
 
@@ -36,11 +36,16 @@ def _book(args: argparse.Namespace) -> int:
 
 
 def _scenes(args: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
     from hggbook.data.scenes import scene_config, write_dataset
     from hggbook.data.source import read_knobs
 
     config = scene_config(args.preset, **read_knobs(args.set))
-    path = write_dataset(args.folder, config, args.count, args.seed, workers=args.workers)
+    with tqdm(total=args.count, unit="scene", leave=False) as bar:
+        path = write_dataset(
+            args.folder, config, args.count, args.seed, workers=args.workers, progress=lambda done: bar.update()
+        )
     print(f"{args.count} scenes ({args.preset}, seed {args.seed}) written: {path}")
 
 
@@ -106,6 +111,7 @@ def _flat(values, source: str) -> dict:
 def _evaluate(args: argparse.Namespace) -> None:
     import torch
 
+    from hggbook import paths
     from hggbook.compare import calibrate, compare
     from hggbook.evaluate import write_results
     from hggbook.model import load_weights, save_weights
@@ -117,12 +123,16 @@ def _evaluate(args: argparse.Namespace) -> None:
     device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
     dataset = _dataset(args, config)
     if args.calibrate:
-        config, tried = calibrate(model, dataset, config, batch_size=args.batch, device=device)
+        if args.split == "dev" or (args.scenes or "").endswith(":2"):
+            raise ValueError("--calibrate: not on what is reported (--split dev, scenes of seed 2): tune on others")
+        config, tried = calibrate(model, dataset, config, batch_size=args.batch, device=device, progress=True)
         save_weights(args.calibrate, model, config)
         print(f"AP on the tuning images ({len(dataset)}): " + ", ".join(f"{k} {v:.3f}" for k, v in tried.items()))
         print(f"cut {config.grouping.cut}, AE threshold {config.baseline.threshold}: written with weights")
         return
-    scores = compare(model, dataset, config, batch_size=args.batch, device=device, fill=args.fill_missing)
+    scores = compare(
+        model, dataset, config, batch_size=args.batch, device=device, fill=args.fill_missing, progress=True
+    )
     measures = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75")
     print(f"{len(dataset)} images, missing keypoints {'filled' if args.fill_missing else 'not filled'}")
     print("grouper " + "".join(f"{name:>7}" for name in (*measures, "pairF1", "perfect")))
@@ -138,7 +148,8 @@ def _evaluate(args: argparse.Namespace) -> None:
             for name, s in scores.items()
         }
         told = {"weights": args.weights, "config": config.to_dict(), "scores": summary}
-        write_results([told], folder / "scores.json")
+        with paths.whole_file(folder / "scores.json") as place:
+            place.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
         print(f"COCO results and scores written to {folder}")
 
 
@@ -154,7 +165,8 @@ def _dataset(args: argparse.Namespace, config):
             raise ValueError(f"--scenes: expected PRESET:COUNT:SEED, e.g. crowd:200:2, got {args.scenes!r}")
         if preset != "own":
             config = config.override("data.knobs=", f"data.preset={preset}")
-        return scenes_of(config, int(count), int(seed))
+        dataset = scenes_of(config, int(count), int(seed), progress=True)
+        return dataset.select(dataset.image_ids[: args.limit].tolist()) if args.limit else dataset
     annotations, images = args.annotations, args.images
     if args.split:
         root = paths.data_root()
@@ -166,9 +178,9 @@ def _dataset(args: argparse.Namespace, config):
         raise ValueError("expected --annotations and --images, --split, or --scenes: what to evaluate on")
     dataset = CocoPeople(annotations, images, SKELETONS[config.skeleton])
     if args.split in ("train", "tune"):
-        dataset = dataset.select(dataset.image_ids[in_split(dataset.image_ids, args.split, "photographs")])
+        dataset = dataset.select(dataset.image_ids[in_split(dataset.image_ids, args.split, "photographs")].tolist())
     if args.limit:
-        dataset = dataset.select(dataset.image_ids[: args.limit])
+        dataset = dataset.select(dataset.image_ids[: args.limit].tolist())
     return dataset
 
 
@@ -221,10 +233,11 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate = command("evaluate", _evaluate, "AP and grouping errors of HGG, AE greedy and oracle, side by side.")
     evaluate.add_argument("--weights", default="scenes-tiny", help="name in data/weights, or a file")
-    evaluate.add_argument("--annotations", help="COCO keypoint file")
+    on = evaluate.add_mutually_exclusive_group()
+    on.add_argument("--annotations", help="COCO keypoint file (with --images)")
     evaluate.add_argument("--images", help="image folder")
-    evaluate.add_argument("--split", choices=("dev", "tune", "train"), help="of the photographs in HGGBOOK_DATA/coco")
-    evaluate.add_argument("--scenes", metavar="PRESET:COUNT:SEED", help="e.g. crowd:200:2; own: as trained on")
+    on.add_argument("--split", choices=("dev", "tune", "train"), help="photographs in HGGBOOK_DATA/coco")
+    on.add_argument("--scenes", metavar="PRESET:COUNT:SEED", help="e.g. crowd:200:2; own: as trained on")
     evaluate.add_argument("--limit", type=int, help="only the first so many images")
     evaluate.add_argument("--fill-missing", action="store_true", help="fill missing keypoints as the AE code does")
     evaluate.add_argument("--calibrate", metavar="FILE", help="choose cut and threshold here; write weights with them")

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from jaxtyping import Int64
 from torch import Tensor
+from tqdm import tqdm
 
 from hggbook.config import Config
 from hggbook.data.coco import CocoPeople
@@ -66,6 +67,7 @@ def compare(
     device: str = "cpu",
     fill: bool = False,
     on_batch: Callable[[Batch, Output], None] | None = None,
+    progress: bool = False,
 ) -> dict[str, Score]:
     """Runs the model over a data set once and lets every grouper group the same candidates.
 
@@ -78,6 +80,7 @@ def compare(
         device: where the model runs.
         fill: fill missing keypoints from the embeddings before scoring, as the AE code does for COCO AP.
         on_batch: called with each batch and the model's output, e.g. to draw.
+        progress: show a progress bar on stderr.
 
     Returns:
         `Score` by grouper.
@@ -88,9 +91,11 @@ def compare(
     groupers = groupers_of(model, config) if groupers is None else groupers
     sigmas = torch.tensor(skeleton.sigmas, device=device)
     model = model.to(device).eval()
+    (category,) = dataset.coco.cats
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in groupers}
     counts = dict.fromkeys(groupers, GroupingCounts())
-    for batch in loader(dataset, Fit(config.detector.input_size), batch_size):
+    batches = loader(dataset, Fit(config.detector.input_size), batch_size)
+    for batch in tqdm(batches, desc="evaluating", unit="batch", disable=not progress, leave=False):
         batch = batch.to(device)
         output = model(batch.images)
         targets = match_candidates(output.candidates, batch, sigmas)
@@ -98,8 +103,10 @@ def compare(
             person = grouper(output, targets)
             poses = decode(output.candidates, person, batch.to_image, skeleton.num_types)
             if fill:
-                poses = fill_missing(poses, output.candidates, person, output.maps, batch.to_image)
-            results[name] += to_coco_results(poses.to("cpu"), batch.image_id.cpu())
+                poses = fill_missing(
+                    poses, output.candidates, person, output.maps, batch.to_image, subpixel=config.proposal.subpixel
+                )
+            results[name] += to_coco_results(poses.to("cpu"), batch.image_id.cpu(), category=category)
             counts[name] = counts[name] + grouping_counts(person.cpu(), targets.to("cpu"))
         if on_batch is not None:
             on_batch(batch, output)
@@ -119,12 +126,13 @@ def calibrate(
     thresholds: Sequence[float] = THRESHOLDS,
     batch_size: int = 16,
     device: str = "cpu",
+    progress: bool = False,
 ) -> tuple[Config, dict[str, float]]:
     """Chooses HGG's cut and the baseline's threshold by AP on a tuning split: both sides get the same care.
 
     Args:
         dataset: the tuning split; never the one that is reported.
-        cuts, thresholds: values tried; of equal APs the earlier wins.
+        cuts, thresholds: values tried; of equal APs the one nearest to the config's own wins.
 
     Returns:
         The config with the two chosen values, and the AP of every value tried, ``cut=...`` and ``threshold=...``.
@@ -148,10 +156,10 @@ def calibrate(
         return lambda output, targets: greedy(output.candidates)
 
     tried = {f"cut={cut}": with_cut(cut) for cut in cuts} | {f"threshold={t}": with_threshold(t) for t in thresholds}
-    scores = compare(model, dataset, config, tried, batch_size=batch_size, device=device)
+    scores = compare(model, dataset, config, tried, batch_size=batch_size, device=device, progress=progress)
     ap = {name: score.ap["AP"] for name, score in scores.items()}
-    cut = max(cuts, key=lambda value: ap[f"cut={value}"])
-    threshold = max(thresholds, key=lambda value: ap[f"threshold={value}"])
+    cut = max(cuts, key=lambda value: (ap[f"cut={value}"], -abs(value - config.grouping.cut)))
+    threshold = max(thresholds, key=lambda value: (ap[f"threshold={value}"], -abs(value - config.baseline.threshold)))
     chosen = dataclasses.replace(
         config,
         grouping=dataclasses.replace(config.grouping, cut=cut),

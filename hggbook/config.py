@@ -1,7 +1,8 @@
 """Configuration: frozen dataclasses, three sizes, and overrides that must name an existing key.
 
 A config is data: it can be written as JSON or YAML, travels in every checkpoint, and rebuilds the run. Modules do not
-read it; only `model`, `train`, `ablations` and the command line do, and hand each part its own few numbers.
+read it; only what joins them does (`model`, `objective`, `train`, `data.source`, `compare`), and hands each part its
+own few numbers.
 """
 
 import dataclasses
@@ -49,7 +50,7 @@ class GroupingConfig:
     aggregation: str = "max"  # max | mean
     edge_mlp: int = 1  # fully connected layers in an EdgeConv's edge function
     dropout: float = 0.1
-    evidence: str = "input"  # none | input | added: what a macro-edge sees of its candidate pairs' round-0 scores
+    evidence: str = "input"  # none | input | added: a macro-edge sees its pairs' round-0 scores (pairwise reading only)
     graclus: str = "mutual"  # random (the paper) | heaviest | mutual
     cut: float = 0.0  # logit under which an edge may not merge in this round
     max_rounds: int = 0  # 0: the number of keypoint types, or of nodes for mutual
@@ -196,9 +197,11 @@ def preset(size: str) -> Config:
         raise ValueError(f"size: expected one of {SIZES}, got {size!r}")
     tiny = size == "tiny"
     return Config(
+        # Choice: group normalisation, because it learns as the AE network without any does not in a short run, and
+        # yet gives an image the same maps whatever images, or processes, are beside it.
         detector=DetectorConfig(
             input_size=128 if tiny else 256, stacks=2, depth=3 if tiny else 4, width=32 if tiny else 64,
-            growth=16 if tiny else 32, normalisation="batch",
+            growth=16 if tiny else 32, normalisation="group",
         ),
         # Choice: hinge push, because the exponential one has no gradient where small, fast runs start (all tags equal).
         # Choice: a hundredfold gradient of the grouping losses into the detector: short runs see no effect of 1e-5.

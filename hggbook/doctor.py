@@ -220,7 +220,7 @@ def _judge_project(facts):
 def _judge_data(facts):
     if facts.data_error:
         return [Finding("real data", "fail", facts.data_error, f"unset {paths.DATA_VARIABLE}, or set it to a folder")]
-    mend = f"optional: hggbook download, or set {paths.DATA_VARIABLE} to the folder that holds coco/"
+    mend = f"optional: set {paths.DATA_VARIABLE} to the folder that holds coco/"
     return [
         Finding(name, "ok", "found") if there else Finding(name, "note", "not found; synthetic scenes are used", mend)
         for name, there in facts.data_sets.items()

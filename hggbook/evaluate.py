@@ -8,7 +8,6 @@ import contextlib
 import io
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from pycocotools.cocoeval import COCOeval
 from torch import Tensor
 
 from hggbook.data.coco import read_annotations
+from hggbook.paths import whole_file
 from hggbook.skeleton import COCO, Skeleton
 from hggbook.types import Poses
 
@@ -133,22 +133,13 @@ def write_results(results: Sequence[dict[str, Any]], path: str | os.PathLike) ->
 
     Not in the paper: COCO's result format.
     """
-    path = Path(path)
-    temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = Path(file.name)
-            json.dump(list(results), file, allow_nan=False)
-        temporary.chmod(0o644)
-        os.replace(temporary, path)
+        with whole_file(Path(path)) as temporary:
+            temporary.write_text(json.dumps(list(results), allow_nan=False), encoding="utf-8")
     except OSError as error:
         raise ValueError(f"results file {path}: cannot be written: {error.strerror}") from error
     except (TypeError, ValueError) as error:
         raise ValueError(f"results file {path}: not COCO results: {error}") from None
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
 
 
 def _index(results, truth):

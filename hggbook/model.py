@@ -1,7 +1,6 @@
 """HGG: the parts joined. ``forward`` is `detect`, `propose`, `group`; both tracks share `group`."""
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from hggbook.grouping.graph import build_graph, node_features
 from hggbook.grouping.losses import scale_gradient
 from hggbook.grouping.message_passing import InteractionGNN
 from hggbook.grouping.ohgc import OHGC
+from hggbook.paths import whole_file
 from hggbook.skeleton import SKELETONS
 from hggbook.types import Candidates, Grouping, Maps, Output
 
@@ -125,9 +125,14 @@ def build(config: Config, *, with_detector: bool = True) -> HGG:
         d.embedding + k + 2, k, reading=g.reading, interaction=g.interaction, layers=g.layers, hidden=g.hidden,
         aggregation=g.aggregation, edge_mlp=g.edge_mlp, dropout=g.dropout,
     )  # fmt: skip
-    edge_channels = g.hidden if g.reading == "pairwise" else 0
+    pairwise = g.reading == "pairwise"  # the literal edge discriminator sees two node features and nothing else
     ohgc = OHGC(
-        EdgeDiscriminator(g.hidden, edge_channels=edge_channels, evidence=g.evidence, dropout=g.dropout),
+        EdgeDiscriminator(
+            g.hidden,
+            edge_channels=g.hidden if pairwise else 0,
+            evidence=g.evidence if pairwise else "none",
+            dropout=g.dropout,
+        ),
         MacroNodeDiscriminator(g.hidden, dropout=g.dropout),
         order=g.graclus,
         cut=g.cut,
@@ -152,15 +157,9 @@ def save_weights(path: str | Path, model: HGG, config: Config, **facts: str) -> 
 
     Not in the paper: bookkeeping.
     """
-    path = Path(path)
     weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with whole_file(Path(path)) as temporary:
         save_file(weights, temporary, {"hggbook_config": json.dumps(config.to_dict()), **facts})
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load_weights(path: str | Path) -> tuple[HGG, Config]:

@@ -65,7 +65,11 @@ class Objective(nn.Module):
     def _grouping(self, candidates: Candidates, targets: Targets, num_images: int):
         grouping = self.model.group(candidates)
         labels = level_labels(grouping, candidates, targets, self.weights.background)
-        return grouping_losses(grouping, labels, num_images)
+        losses = grouping_losses(grouping, labels, num_images)
+        # Without a single edge no loss has seen a parameter. They must still be reached, by a gradient of zero: a loss
+        # that cannot be differentiated ends a run, and one process without edges would end all.
+        nothing = sum(parameter.sum() for parameter in self.model.grouping_parameters()) * 0.0
+        return {name: value + nothing for name, value in losses.items()}
 
     def total(self, losses: dict[str, Float[Tensor, ""]]) -> Float[Tensor, ""]:
         """The weighted sum. Paper: sec. 3.3."""

@@ -4,8 +4,10 @@ Every path comes from the place of the package or from an environment variable, 
 same notebook executed by papermill, by a test and by a reader starts in three different folders.
 """
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 HOME_VARIABLE = "HGGBOOK_HOME"
@@ -79,6 +81,39 @@ def run_folder(default: str) -> Path:
     """
     value = os.environ.get(RUN_VARIABLE, "").strip()
     return Path(value).expanduser().resolve() if value else runs_folder() / default
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Lets a file be written whole or not at all: gives a name beside it, renamed to ``path`` if nothing was raised.
+
+    Not in the paper: housekeeping.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def find_data(name: str) -> Path:
+    """A data file or folder: as named, else under ``HGGBOOK_DATA``, else under the project folder.
+
+    Raises:
+        ValueError: it is in none of these places, which are listed.
+
+    Not in the paper: housekeeping.
+    """
+    places = [Path(name).expanduser()]
+    if not places[0].is_absolute():
+        places += [folder / name for folder in (data_root(), project_root()) if folder is not None]
+    for place in places:
+        if place.exists():
+            return place
+    raise ValueError(f"{name}: not found; looked for {', '.join(map(str, places))}")
 
 
 def kernel_python() -> str | None:

@@ -27,6 +27,7 @@ from hggbook.config import Config
 from hggbook.data.source import training_stream
 from hggbook.model import HGG, build, fit_weights, save_weights
 from hggbook.objective import Objective
+from hggbook.paths import whole_file
 from hggbook.skeleton import SKELETONS
 
 OnStep = Callable[[int, dict[str, float]], None]
@@ -75,10 +76,9 @@ def train(
     Paper: sec. 3.3 (training).
     """
     folder = Path(folder)
+    _check_folder(folder, config, resume)
     rank, world = _start_processes(device)
     first = rank == 0
-    if first:
-        _prepare_folder(folder, config, resume)
     target = torch.device(device, int(os.environ.get("LOCAL_RANK", 0))) if device == "cuda" else torch.device(device)
 
     torch.manual_seed(config.seed)
@@ -90,21 +90,28 @@ def train(
     groups = _parameter_groups(model, config)
     optimiser = torch.optim.Adam(groups, eps=config.train.epsilon)
     step = _restore(folder / "checkpoint.pt", config, model, optimiser) if resume else 0
+    with _first_to_render(world):
+        stream = training_stream(config, step, rank, world, progress=progress and first)
+    if first and not (folder / "checkpoint.pt").is_file():
+        # Only now, when model and data are known to be sound, does the run begin to exist.
+        with whole_file(folder / "config.json") as place:
+            place.write_text(json.dumps(config.to_dict(), indent=1) + "\n", encoding="utf-8")
+        _save(folder / "checkpoint.pt", config, model, optimiser, 0)
     if config.train.compile and model.detector is not None:
         model.detector.compile()
     # A process may have no edge in its images: then the discriminators get no gradient there, which DDP must expect.
     wrapped = DistributedDataParallel(objective, find_unused_parameters=True) if world > 1 else objective
 
-    total_steps = config.train.pretrain_steps + config.train.joint_steps
+    pretrain = pretrain_steps(config)
+    total_steps = pretrain + config.train.joint_steps
     end = total_steps if stop_at is None else min(stop_at, total_steps)
-    stream = training_stream(config, step, rank, world)
     log = _open_log(folder / "log.jsonl", step) if first else contextlib.nullcontext()
     bar = tqdm(total=total_steps, initial=step, disable=not (progress and first), unit="step", dynamic_ncols=True)
     started, seen = time.perf_counter(), 0
     with log, bar, _Interrupts() as interrupts:
         stopping = False
         while step < end and not stopping:
-            joint = step >= config.train.pretrain_steps
+            joint = step >= pretrain
             for group, rate in zip(optimiser.param_groups, learning_rates(config, step)):
                 group["lr"] = rate
             torch.manual_seed(_step_seed(config.seed, step, rank))  # dropout; nothing else draws here
@@ -161,11 +168,17 @@ def learning_rates(config: Config, step: int) -> list[float]:
         decay = {"none": 1.0, "linear": left, "cosine": (1 - math.cos(math.pi * left)) / 2}[t.decay]
         return decay * min(1.0, (done + 1) / (t.warmup + 1))
 
-    joint = max(step - t.pretrain_steps, 0)
+    before = pretrain_steps(config)
+    joint = max(step - before, 0)
     return [
-        t.learning_rate * factor(step, t.pretrain_steps + t.joint_steps),
+        t.learning_rate * factor(step, before + t.joint_steps),
         t.grouping_learning_rate * factor(joint, t.joint_steps),
     ]
+
+
+def pretrain_steps(config: Config) -> int:
+    """Steps of the first phase: none on the pose track, which has no proposal network to train."""
+    return 0 if config.data.kind == "poses" else config.train.pretrain_steps
 
 
 def _parameter_groups(model: HGG, config: Config) -> list[dict[str, Any]]:
@@ -178,6 +191,8 @@ def _parameter_groups(model: HGG, config: Config) -> list[dict[str, Any]]:
 
 def _start_processes(device: str) -> tuple[int, int]:
     """Rank and number of processes; joins the group that ``torchrun`` announces."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device: cuda was asked for, and this PyTorch sees no GPU; use cpu")
     world = int(os.environ.get("WORLD_SIZE", 1))
     if world == 1:
         return 0, 1
@@ -188,30 +203,34 @@ def _start_processes(device: str) -> tuple[int, int]:
     return dist.get_rank(), world
 
 
-def _prepare_folder(folder: Path, config: Config, resume: bool) -> None:
-    told = json.dumps(config.to_dict(), indent=1)
+def _check_folder(folder: Path, config: Config, resume: bool) -> None:
     place = folder / "config.json"
-    if place.is_file():
-        if not resume:
-            raise ValueError(f"{folder}: holds a run already; resume it, or name another folder")
-        if json.loads(place.read_text(encoding="utf-8")) != config.to_dict():
-            raise ValueError(f"{place}: the run was started with another config than the one given")
+    if not place.is_file():
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    place.write_text(told + "\n", encoding="utf-8")
+    if not resume:
+        raise ValueError(f"{folder}: holds a run already; resume it, or name another folder")
+    if json.loads(place.read_text(encoding="utf-8")) != config.to_dict():
+        raise ValueError(f"{place}: the run was started with another config than the one given")
+
+
+@contextlib.contextmanager
+def _first_to_render(world: int):
+    """The first process renders or reads the data before the others look for it; they then find it in the cache."""
+    if world > 1 and dist.get_rank() > 0:
+        dist.barrier()
+    yield
+    if world > 1 and dist.get_rank() == 0:
+        dist.barrier()
 
 
 def _save(path: Path, config: Config, model: HGG, optimiser: torch.optim.Optimizer, step: int) -> None:
     """Everything a run needs to go on, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     state = {"config": config.to_dict(), "step": step, "model": model.state_dict(), "optimiser": optimiser.state_dict()}
     try:
-        torch.save(state, temporary)
-        os.replace(temporary, path)
+        with whole_file(path) as temporary:
+            torch.save(state, temporary)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
         raise RuntimeError(f"{path}: the checkpoint could not be written ({error}); the one before is kept") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _restore(path: Path, config: Config, model: HGG, optimiser: torch.optim.Optimizer) -> int:
@@ -221,6 +240,8 @@ def _restore(path: Path, config: Config, model: HGG, optimiser: torch.optim.Opti
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the unpickler raises whatever it stumbles over
         raise ValueError(f"{path}: expected a checkpoint of hggbook, cannot read it ({type(error).__name__})") from None
+    if not (isinstance(state, dict) and {"config", "step", "model", "optimiser"} <= state.keys()):
+        raise ValueError(f"{path}: expected a checkpoint of hggbook, got something else that torch saved")
     if state["config"] != config.to_dict():
         raise ValueError(f"{path}: the checkpoint was made with another config than the one given")
     fit_weights(model, state["model"], str(path))
@@ -260,8 +281,13 @@ def _summed(losses: dict[str, torch.Tensor], asked: bool, world: int) -> tuple[d
 def _open_log(path: Path, step: int):
     """The log, without the lines of steps that were taken after the last checkpoint and are taken again."""
     if path.is_file():
-        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if json.loads(line)["step"] <= step]
-        path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+        kept = []
+        for line in path.read_text(encoding="utf-8").splitlines():
+            with contextlib.suppress(json.JSONDecodeError):  # a last line that a full disk cut short
+                if json.loads(line)["step"] <= step:
+                    kept.append(line + "\n")
+        with whole_file(path) as temporary:
+            temporary.write_text("".join(kept), encoding="utf-8")
     return path.open("a", encoding="utf-8")
 
 

@@ -228,7 +228,8 @@ class Grouping(Record):
     """What grouping says: which candidates are one person.
 
     Attributes:
-        levels: one per round in which anything could merge; empty if no graph had an edge.
+        levels: one per round in which edges were scored; empty if no graph had an edge. In an image's last one nothing
+            merges: its scores say why the image stopped.
         person: (N,) final macro-node of each candidate, consecutive from 0 over the batch; -1 for a candidate that a
             grouper left out (HGG never does).
         rounds: (B,) rounds in which something merged, per image.

@@ -38,3 +38,15 @@ def real_data() -> Path:
     if folder is None:
         pytest.skip(f"no real data: set {paths.DATA_VARIABLE} to the folder that holds coco/")
     return folder
+
+
+@pytest.fixture(scope="session")
+def real_file(real_data):
+    """Gives the path of a file of the real data, or skips the test and says which file is not there."""
+
+    def find(name: str) -> Path:
+        if not (real_data / name).exists():
+            pytest.skip(f"no {name} in the folder that {paths.DATA_VARIABLE} names")
+        return real_data / name
+
+    return find

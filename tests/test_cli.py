@@ -40,11 +40,22 @@ def test_scenes_train_resume_and_evaluate(home, capsys):
     assert "3 images, missing keypoints not filled" in said
     assert [line.split()[0] for line in said.splitlines()[2:5]] == ["hgg", "ae", "oracle"]
     assert {p.name for p in (home / "scores").iterdir()} == {"hgg.json", "ae.json", "oracle.json", "scores.json"}
-    (scores,) = json.loads((home / "scores" / "scores.json").read_text())
+    scores = json.loads((home / "scores" / "scores.json").read_text())
     assert set(scores["scores"]["hgg"]) == {"all_images", "person_images", "grouping"}
     tuned = home / "tuned.safetensors"
     assert main(["evaluate", "--weights", weights, *on_scenes, "--device", "cpu", "--calibrate", str(tuned)]) == 0
     assert tuned.is_file()
+    reported = ["evaluate", "--weights", weights, "--scenes", "easy:2:2", "--device", "cpu"]
+    assert main([*reported, "--calibrate", str(tuned)]) == 2
+    assert "not on what is reported" in capsys.readouterr().err
+    assert main([*reported, "--limit", "1"]) == 0
+    assert capsys.readouterr().out.startswith("1 images")
+
+
+def test_a_folder_that_cannot_be_made_is_said_in_one_line(home, capsys):
+    (home / "file").write_text("")
+    assert main(["train", "tiny", *settings(), "--out", str(home / "file" / "run"), "--device", "cpu"]) == 2
+    assert str(home / "file" / "run") in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -91,7 +102,8 @@ def test_help_does_not_wait_for_torch(capsys):
 
 
 @pytest.mark.real_data
-def test_the_shipped_weights_run_on_real_photographs(real_data, capsys):
+def test_the_shipped_weights_run_on_real_photographs(real_file, capsys):
+    real_file("coco/person_keypoints_dev.json")
     assert main(["evaluate", "--split", "dev", "--limit", "6", "--device", "cpu"]) == 0
     said = capsys.readouterr().out
     assert said.startswith("6 images")

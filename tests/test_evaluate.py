@@ -249,8 +249,8 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch):
 
 
 @pytest.mark.real_data
-def test_real_annotations_scored_against_themselves_and_moved(real_data):
-    path = real_data / "coco/person_keypoints_dev.json"
+def test_real_annotations_scored_against_themselves_and_moved(real_file):
+    path = real_file("coco/person_keypoints_dev.json")
     people = [a for a in json.loads(path.read_text())["annotations"] if a["num_keypoints"] and not a["iscrowd"]]
     own = [{key: a[key] for key in ("image_id", "category_id", "keypoints")} | {"score": 1.0} for a in people]
     scores = coco_ap(own, path)

@@ -17,7 +17,7 @@ from .grouping.builders import same_partition
 SMALL = preset("tiny").override(
     **{
         "detector.input_size": 64, "detector.width": 8, "detector.growth": 4, "detector.depth": 2,
-        "detector.normalisation": "group", "proposal.per_type": 2, "proposal.threshold": -1.0, "grouping.cut": -0.5,
+        "proposal.per_type": 2, "proposal.threshold": -1.0, "grouping.cut": -0.5,
         "grouping.dropout": 0.0,
     }
 )  # fmt: skip

@@ -34,7 +34,7 @@ def test_nobody():
 
 
 @pytest.mark.real_data
-def test_a_sample_of_the_real_poses(real_data, capsys):
-    path = real_data / "coco" / "person_keypoints_train2017_poses.json.gz"
+def test_a_sample_of_the_real_poses(real_file, capsys):
+    path = real_file("coco/person_keypoints_train2017_poses.json.gz")
     assert main(["oracle", str(path), "--part", "40"]) == 0
     assert "exactly the true people on every image" in capsys.readouterr().out

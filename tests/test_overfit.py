@@ -46,7 +46,7 @@ def test_eight_scenes_are_learned_up_to_what_perfect_maps_allow(tmp_path):
 
     config = preset("tiny").override(
         **{
-            "detector.input_size": SIZE, "detector.normalisation": "group",
+            "detector.input_size": SIZE,
             "proposal.subpixel": "taylor", "proposal.limit": 150, "loss.sigma": SIGMA,
             "data.kind": "coco", "data.train": str(annotations), "data.images": str(annotations.parent / "images"),
             "data.augment": False, "train.batch": 8, "train.pretrain_steps": 1400, "train.joint_steps": 300,

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from hggbook.cli import main
 from hggbook.config import preset
+from hggbook.model import HGG
 from hggbook.train import learning_rates, train
 
 TINY = preset("tiny").override(
     **{
         "detector.input_size": 64, "detector.width": 8, "detector.growth": 4, "detector.depth": 2,
-        "detector.normalisation": "group", "proposal.limit": 40, "proposal.threshold": 0.02,
+        "proposal.limit": 40, "proposal.threshold": 0.02,
         "train.batch": 4, "train.pretrain_steps": 3, "train.joint_steps": 4, "train.log_every": 1,
         "train.save_every": 2, "data.kind": "coco",
     }
@@ -27,7 +27,7 @@ TINY = preset("tiny").override(
 
 @pytest.fixture(scope="module")
 def people(tmp_path_factory):
-    """A COCO-format data set of 16 images with coloured dots as keypoints; two of three images show nobody."""
+    """A COCO-format data set: 16 images with coloured dots as keypoints, in most of them those of two people."""
     folder = tmp_path_factory.mktemp("dots")
     (folder / "images").mkdir()
     rng = np.random.default_rng(0)
@@ -35,7 +35,7 @@ def people(tmp_path_factory):
     for i in range(1, 17):
         picture = rng.integers(0, 60, (64, 64, 3), dtype=np.uint8)
         images.append({"id": i, "file_name": f"{i}.png", "width": 64, "height": 64})
-        for _ in range(2 if i % 3 == 0 else 0):
+        for _ in range(2 if i % 4 else 0):
             points = rng.integers(6, 58, (17, 2))
             for k, (x, y) in enumerate(points.tolist()):
                 cv2.circle(picture, (x, y), 2, (15 * k, 255 - 15 * k, 200), -1)
@@ -103,6 +103,21 @@ class TestRuns:
         assert torch.equal(weights_of(train(config, tmp_path / "whole").model), weights_of(resumed.model))
         assert steps_of(tmp_path / "run") == list(range(1, 8))
 
+    def test_a_run_killed_before_its_first_checkpoint_still_starts_from_the_given_weights(self, config, tmp_path):
+        class Killed(BaseException):
+            pass
+
+        def kill(step, losses):
+            raise Killed
+
+        start = train(config.override("seed=5"), tmp_path / "start").model
+        rarely = config.override("train.save_every=100")
+        with pytest.raises(Killed):
+            train(rarely, tmp_path / "run", start_from=start, on_step=kill)
+        resumed = train(rarely, tmp_path / "run", resume=True).model
+        unbroken = train(rarely, tmp_path / "whole", start_from=start).model
+        assert torch.equal(weights_of(unbroken), weights_of(resumed))
+
     def test_ctrl_c_ends_the_step_saves_and_says_how_to_resume(self, config, tmp_path, capsys):
         def interrupt(step, losses):
             if step == 2:
@@ -128,6 +143,26 @@ class TestBadRuns:
         train(config, tmp_path / "run", stop_at=1)
         with pytest.raises(ValueError, match="holds a run already; resume it, or name another folder"):
             train(config, tmp_path / "run")
+
+    def test_a_start_that_failed_leaves_no_run_behind(self, config, tmp_path):
+        with pytest.raises(ValueError, match="a batch of 64"):
+            train(config.override("train.batch=64"), tmp_path / "run")
+        assert train(config, tmp_path / "run").complete
+
+    def test_a_foreign_checkpoint_and_a_log_cut_short(self, config, tmp_path):
+        train(config, tmp_path / "run", stop_at=2)
+        with (tmp_path / "run" / "log.jsonl").open("a") as log:
+            log.write('{"step": 3, "tot')  # the disk was full
+        assert train(config, tmp_path / "run", resume=True, stop_at=3).step == 3
+        torch.save([1, 2], tmp_path / "run" / "checkpoint.pt")
+        with pytest.raises(ValueError, match=r"checkpoint.pt: .* something else that torch saved"):
+            train(config, tmp_path / "run", resume=True)
+
+    def test_a_gpu_that_is_not_there(self, config, tmp_path):
+        if torch.cuda.is_available():
+            pytest.skip("there is a GPU")
+        with pytest.raises(ValueError, match="sees no GPU; use cpu"):
+            train(config, tmp_path / "run", device="cuda")
 
     def test_resuming_with_another_config_is_refused(self, config, tmp_path):
         train(config, tmp_path / "run", stop_at=1)
@@ -184,22 +219,41 @@ def test_learning_rates_warm_up_decay_and_the_grouping_counts_from_the_joint_pha
     assert learning_rates(flat, 199) == [1.0, 2.0]
 
 
+def edges_by_half(config, folder, monkeypatch):
+    """Edges that each half of the batch has in every joint step, when one process does all the work."""
+    counts = []
+    group = HGG.group
+
+    def watched(self, candidates):
+        grouping = group(self, candidates)
+        image = grouping.levels[0].graph.batch[grouping.levels[0].graph.edge_index[0]] if grouping.levels else ()
+        counts.append([sum(int(i) < 2 for i in image), sum(int(i) >= 2 for i in image)])
+        return grouping
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HGG, "group", watched)
+        train(config, folder)
+    return counts
+
+
 @pytest.mark.slow
-def test_two_processes_give_the_losses_of_one(config, tmp_path, people):
-    """First ten losses, the same global batch; most images show nobody, so one process may have no edge at all."""
+@pytest.mark.parametrize("threshold", [0.02, 0.46])
+def test_two_processes_give_the_losses_of_one(config, tmp_path, people, monkeypatch, threshold):
+    """First ten losses on the same global batch; at the higher threshold some process has no edge in some step."""
     settings = [
-        f"data.train={people / 'people.json'}", f"data.images={people / 'images'}", "train.pretrain_steps=4",
-        "train.joint_steps=6", "grouping.dropout=0.0", "loss.into_detector=1.0",
+        "train.pretrain_steps=4", "train.joint_steps=6", "grouping.dropout=0.0", "loss.into_detector=1.0",
+        f"proposal.threshold={threshold}",
     ]  # fmt: skip
-    plain = {f"{section}.{key}": value for section, values in TINY.to_dict().items() if isinstance(values, dict)
-             for key, value in values.items()}  # fmt: skip
+    edges = edges_by_half(config.override(*settings), tmp_path / "one", monkeypatch)
+    lonely = [half for half in edges if sum(half) and not all(half)]
+    assert bool(lonely) == (threshold > 0.1), edges
+
     file = tmp_path / "config.yaml"
-    file.write_text(json.dumps({"preset": "tiny", **_nested(plain)}))
-    command = ["train", str(file), "--device", "cpu"] + [part for s in settings for part in ("--set", s)]
-    assert main([*command, "--out", str(tmp_path / "one")]) == 0
+    file.write_text(json.dumps({"preset": "tiny", **config.to_dict()}))
+    command = ["train", str(file), "--device", "cpu", "--out", str(tmp_path / "two")]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     run = subprocess.run(
-        [*torchrun, "-m", "hggbook", *command, "--out", str(tmp_path / "two")],
+        [*torchrun, "-m", "hggbook", *command, *(part for s in settings for part in ("--set", s))],
         capture_output=True, text=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert run.returncode == 0, run.stderr[-3000:]
@@ -210,11 +264,3 @@ def test_two_processes_give_the_losses_of_one(config, tmp_path, people):
     for a, b in zip(one, two):
         for name in ("detection", "pull", "push", "edge", "macro_final", "macro_intermediate", "total"):
             assert a.get(name) == pytest.approx(b.get(name), abs=1e-4), (a["step"], name)
-
-
-def _nested(flat):
-    nested = {}
-    for key, value in flat.items():
-        section, _, name = key.partition(".")
-        nested.setdefault(section, {})[name] = value
-    return nested

@@ -95,6 +95,13 @@ def read_checked(path: str | os.PathLike, skeleton: Skeleton) -> dict[str, Any]:
     known = {image["id"] for image in data["images"]}
     if len(known) < len(data["images"]):
         raise ValueError(f"{where}: {len(data['images']) - len(known)} images share another one's id")
+    categories = {category.get("id") for category in data["categories"]}
+    for annotation in data["annotations"]:
+        if annotation.get("category_id") not in categories:
+            raise ValueError(
+                f"{where}: annotation {annotation.get('id')} is of category {annotation.get('category_id')!r}, and the "
+                f"file lists {sorted(categories, key=str)}"
+            )
     data["categories"] = [person]
     data["annotations"] = [a for a in data["annotations"] if a.get("category_id") == person["id"]]
     for annotation in data["annotations"]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
+from tqdm import tqdm
 
 from hggbook import paths
 from hggbook.config import Config
@@ -21,7 +22,9 @@ from hggbook.types import Batch, Candidates, Targets
 KINDS = ("scenes", "coco", "poses")
 
 
-def scene_set(preset: str, count: int, seed: int, size: int, workers: int = 1, **knobs: Any) -> CocoPeople:
+def scene_set(
+    preset: str, count: int, seed: int, size: int, workers: int = 1, *, progress: bool = False, **knobs: Any
+) -> CocoPeople:
     """Synthetic scenes of a preset, rendered once into a cache folder and read from there afterwards.
 
     Args:
@@ -30,6 +33,7 @@ def scene_set(preset: str, count: int, seed: int, size: int, workers: int = 1, *
         seed: other seeds give other scenes.
         size: side of the square images in pixels.
         workers: processes that render; the result does not depend on it.
+        progress: show a progress bar on stderr while rendering.
         **knobs: changes to the preset, e.g. ``overlap=0.2``.
 
     Raises:
@@ -38,11 +42,13 @@ def scene_set(preset: str, count: int, seed: int, size: int, workers: int = 1, *
     Not in the paper: the embedded data set.
     """
     scenes = scene_config(preset, **{"width": size, "height": size, **knobs})
-    annotations = cached_dataset(paths.project_root() / "data" / "cache", scenes, count, seed, workers)
+    cache = paths.project_root() / "data" / "cache"
+    with tqdm(total=count, desc="rendering scenes", unit="scene", disable=not progress, leave=False) as bar:
+        annotations = cached_dataset(cache, scenes, count, seed, workers, progress=lambda done: bar.update())
     return CocoPeople(annotations, annotations.parent / "images")
 
 
-def scenes_of(config: Config, count: int, seed: int) -> CocoPeople:
+def scenes_of(config: Config, count: int, seed: int, *, progress: bool = False) -> CocoPeople:
     """Scenes of the kind that a config trains on: its preset, its knobs, its input size.
 
     Shipped weights were trained on seed 0, tuned on seed 1 and reported on seed 2.
@@ -54,7 +60,8 @@ def scenes_of(config: Config, count: int, seed: int) -> CocoPeople:
     """
     data = config.data
     knobs = read_knobs(data.knobs.split())
-    return scene_set(data.preset, count, seed, config.detector.input_size, max(data.workers, 1), **knobs)
+    size, workers = config.detector.input_size, max(data.workers, 1)
+    return scene_set(data.preset, count, seed, size, workers, progress=progress, **knobs)
 
 
 def read_knobs(settings: Sequence[str]) -> dict[str, Any]:
@@ -97,7 +104,7 @@ def scene_poses(scenes: Sequence[Scene]) -> PoseSet:
 
 
 def training_stream(
-    config: Config, step: int = 0, rank: int = 0, world: int = 1
+    config: Config, step: int = 0, rank: int = 0, world: int = 1, *, progress: bool = False
 ) -> Iterator[Batch | tuple[Candidates, Targets]]:
     """Training batches from a given step on, for ever: the same ones for any number of workers and processes.
 
@@ -105,6 +112,7 @@ def training_stream(
         config: its ``data`` and ``train.batch`` (images per step, of all processes together).
         step: steps already taken.
         rank, world: this process, of how many.
+        progress: show a progress bar while scenes are rendered.
 
     Returns:
         `Batch`es of images, or on the pose track candidates with their targets.
@@ -120,28 +128,31 @@ def training_stream(
     if data.kind == "poses":
         return _simulated(config, training_poses(config), step, rank, world)
     batches = loader(
-        training_images(config), _transform(config), config.train.batch, seed=seed, shuffle=True,
+        training_images(config, progress=progress), _transform(config), config.train.batch, seed=seed, shuffle=True,
         workers=data.workers, rank=rank, world=world, drop_last=True,
     )  # fmt: skip
     return endless(batches, step)
 
 
-def training_images(config: Config) -> CocoPeople:
-    """The images that a config trains on."""
+def training_images(config: Config, *, progress: bool = False) -> CocoPeople:
+    """The images that a config trains on. File names are looked for as `hggbook.paths.find_data` does."""
     data = config.data
     if data.kind == "scenes":
-        return scenes_of(config, data.num_scenes, data.scene_seed)
-    dataset = CocoPeople(data.train, data.images, SKELETONS[config.skeleton], keep="people")
-    ids = dataset.image_ids[in_split(dataset.image_ids, "train", "photographs")] if _only_train(config) else None
+        return scenes_of(config, data.num_scenes, data.scene_seed, progress=progress)
+    annotations, images = paths.find_data(data.train), paths.find_data(data.images)
+    dataset = CocoPeople(annotations, images, SKELETONS[config.skeleton], keep="people")
+    ids = dataset.image_ids.tolist()
+    if _only_train(config):
+        ids = dataset.image_ids[in_split(dataset.image_ids, "train", "photographs")].tolist()
     if data.least_people > 1:
         kept = {i for row, i in enumerate(dataset.image_ids) if len(dataset.people(row)[1]) >= data.least_people}
-        ids = [i for i in (dataset.image_ids if ids is None else ids) if i in kept]
-    return dataset if ids is None else dataset.select(ids)
+        ids = [i for i in ids if i in kept]
+    return dataset.select(ids)
 
 
 def training_poses(config: Config) -> PoseSet:
     """The annotated people that a pose-track config trains on."""
-    found = poses(config.data.train, SKELETONS[config.skeleton])
+    found = poses(paths.find_data(config.data.train), SKELETONS[config.skeleton])
     keep = found.batch.bincount(minlength=found.num_images) >= max(config.data.least_people, 1)
     if _only_train(config):
         keep &= in_split(found.image_id, "train", "poses")

@@ -24,7 +24,7 @@ def grouping_losses(
 
     Returns:
         ``edge``; ``macro_final``: the clusters that the images end with ("FinalM"); ``macro_intermediate``: all earlier
-        ones ("IntermM"). Scalars, zero with a gradient of zero if nothing is labelled.
+        ones ("IntermM"). Scalars, zero if nothing is labelled.
 
     Paper: sec. 3.2 (BCE), Table 2 (the three terms).
     """

@@ -7,7 +7,6 @@ files and nothing else; no number is copied by hand.
 import datetime
 import importlib.metadata
 import json
-import os
 import platform
 import subprocess
 from collections.abc import Mapping
@@ -137,13 +136,8 @@ def provenance() -> dict[str, Any]:
 
 def write_text(path: Path, text: str) -> None:
     """Write a whole file or none of it: to a temporary name beside it, then renamed. Not in the paper: housekeeping."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with paths.whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def save(results: Results, folder: Path) -> Path:

@@ -361,9 +361,9 @@ def test_split_rules():
 
 
 @pytest.mark.real_data
-def test_real_photographs(real_data):
+def test_real_photographs(real_file):
     for part, images, people in (("dev", 384, 829), ("train", 1868, 5079)):
-        dataset = CocoPeople(real_data / f"coco/person_keypoints_{part}.json", real_data / "coco" / part)
+        dataset = CocoPeople(real_file(f"coco/person_keypoints_{part}.json"), real_file(f"coco/{part}"))
         assert len(dataset) == images
         assert sum(len(dataset.people(i)[1]) for i in range(images)) == people
         for i in range(0, images, 25):
@@ -374,8 +374,8 @@ def test_real_photographs(real_data):
 
 
 @pytest.mark.real_data
-def test_real_poses(real_data):
-    found = poses(real_data / "coco/person_keypoints_train2017_poses.json.gz")
+def test_real_poses(real_file):
+    found = poses(real_file("coco/person_keypoints_train2017_poses.json.gz"))
     assert (found.num_images, len(found.batch)) == (56599, 149813)
     assert (torch.bincount(found.batch) == 1).sum() == 27047
     assert (torch.bincount(found.batch) == 2).sum() == 10932
@@ -383,8 +383,8 @@ def test_real_poses(real_data):
 
 @pytest.mark.real_data
 @pytest.mark.parametrize(("name", "skeleton", "images"), [("ochuman", COCO, 3), ("crowdpose", CROWDPOSE, 2)])
-def test_real_samples_of_other_data_sets(real_data, name, skeleton, images):
+def test_real_samples_of_other_data_sets(real_file, name, skeleton, images):
     dataset = CocoPeople(
-        real_data / name / "annotations" / f"test_{name}.json", real_data / name / "images", skeleton
+        real_file(f"{name}/annotations/test_{name}.json"), real_file(f"{name}/images"), skeleton
     )
     assert [dataset[i].keypoints.shape[1] for i in range(len(dataset))] == [skeleton.num_types] * images

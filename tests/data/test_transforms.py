@@ -278,10 +278,10 @@ def test_collate_of_images_without_people_and_of_nothing():
 
 
 @pytest.mark.real_data
-def test_real_photographs_can_be_augmented(real_data):
+def test_real_photographs_can_be_augmented(real_file):
     from hggbook.data.coco import CocoPeople
 
-    dataset = CocoPeople(real_data / "coco/person_keypoints_train.json", real_data / "coco/train", keep="people")
+    dataset = CocoPeople(real_file("coco/person_keypoints_train.json"), real_file("coco/train"), keep="people")
     augment = Augment(128, COCO.flip_order)
     for index in range(0, len(dataset), 60):
         given_sample = dataset[index]
