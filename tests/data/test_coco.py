@@ -225,6 +225,7 @@ def broken(change):
         (broken(lambda d: d["images"][0].update(width=4.5)), "whole numbers id, width, height"),
         (broken(lambda d: d["images"].append(d["images"][0])), "1 images share another one's id"),
         (broken(lambda d: d["annotations"][0].update(image_id=9)), "annotation 31 belongs to image 9"),
+        (broken(lambda d: d["annotations"][0].update(category_id=3)), r"annotation 31 is of category 3.* lists \[1\]"),
         (broken(lambda d: d["annotations"][0]["keypoints"].pop()), "annotation 31: expected 51 keypoint numbers.*50"),
         (broken(lambda d: d["annotations"][0].update(keypoints=None)), "annotation 31: expected 51 .*NoneType"),
         (broken(lambda d: d["annotations"][0]["keypoints"].__setitem__(0, "left")), "keypoints must be numbers"),

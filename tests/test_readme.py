@@ -1,0 +1,64 @@
+"""What the texts promise exists: links, commands, pictures, weights with their card, checksum and log."""
+
+import argparse
+import hashlib
+import re
+
+import pytest
+
+from hggbook import paths
+from hggbook.cli import _parser
+from hggbook.doctor import diagnose
+from hggbook.weights import load
+
+ROOT = paths.project_root()
+TEXTS = ["README.md", "PAPER.md", *(f"data/weights/{path.name}" for path in paths.weights_folder().glob("*.md"))]
+
+
+def commands() -> set[str]:
+    (action,) = (a for a in _parser()._actions if isinstance(a, argparse._SubParsersAction))
+    return set(action.choices)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_relative_links_lead_somewhere_and_nothing_is_left_to_fill_in(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
+    assert [link for link in links if not (ROOT / name).parent.joinpath(link).exists()] == []
+    assert not re.search(r"PLACEHOLDER|TODO|FIXME|XXX", text)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_every_command_named_exists(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    named = set(re.findall(r"(?:`|^|-m )hggbook (?!\|)([a-z]+)", text, re.MULTILINE)) - {"import"}
+    assert named <= commands()
+
+
+def test_the_doctors_advice_names_commands_that_exist():
+    advice = " ".join(finding.mend for finding in diagnose())
+    assert set(re.findall(r"hggbook ([a-z]+)", advice)) <= commands()
+
+
+def test_tests_and_modules_that_the_papers_map_names_exist():
+    text = (ROOT / "PAPER.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:\w+/)?test_\w+)`", text))
+    assert named
+    assert [name for name in named if not (ROOT / "tests" / f"{name}.py").is_file()] == []
+
+
+def test_shipped_weights_have_checksum_card_and_log_and_load():
+    folder = paths.weights_folder()
+    files = sorted(folder.glob("*.safetensors"))
+    assert files
+    sums = dict(reversed(line.split()) for line in (folder / "SHA256SUMS").read_text().splitlines())
+    assert sorted(sums) == [path.name for path in files]
+    for path in files:
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == sums[path.name]
+        assert path.stat().st_size < 25 * 2**20
+        card = path.with_suffix(".md").read_text(encoding="utf-8")
+        assert "hggbook train" in card
+        assert path.with_suffix(".log.jsonl").is_file()
+        model, config = load(path.stem)
+        assert sum(p.numel() for p in model.parameters()) > 0
+        assert config.skeleton == "coco"
