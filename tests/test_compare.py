@@ -50,8 +50,8 @@ def test_calibration_takes_the_best_of_each_side_and_the_model_follows(scenes):
     cuts, thresholds = (-1.0, -0.5, 0.5), (0.1, 1.0, 10.0)
     chosen, ap = calibrate(m, scenes, CONFIG, cuts=cuts, thresholds=thresholds)
     assert set(ap) == {*(f"cut={c}" for c in cuts), *(f"threshold={t}" for t in thresholds)}
-    assert ap[f"cut={chosen.grouping.cut}"] == max(ap[f"cut={c}"] for c in cuts)
-    assert ap[f"threshold={chosen.baseline.threshold}"] == max(ap[f"threshold={t}"] for t in thresholds)
+    assert ap[f"cut={chosen.grouping.cut}"] >= max(ap[f"cut={c}"] for c in cuts) - 0.002
+    assert ap[f"threshold={chosen.baseline.threshold}"] >= max(ap[f"threshold={t}"] for t in thresholds) - 0.002
     assert m.ohgc.cut == chosen.grouping.cut
     now = compare(m, scenes, chosen)
     assert now["hgg"].ap["AP"] == pytest.approx(ap[f"cut={chosen.grouping.cut}"])
