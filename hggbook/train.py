@@ -91,7 +91,8 @@ def train(
     optimiser = torch.optim.Adam(groups, eps=config.train.epsilon)
     step = _restore(folder / "checkpoint.pt", config, model, optimiser) if resume else 0
     with _first_to_render(world):
-        stream = training_stream(config, step, rank, world, progress=progress and first)
+        pin = target.type == "cuda"
+        stream = training_stream(config, step, rank, world, progress=progress and first, pin_memory=pin)
     if first and not (folder / "checkpoint.pt").is_file():
         # Only now, when model and data are known to be sound, does the run begin to exist.
         with whole_file(folder / "config.json") as place:

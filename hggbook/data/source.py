@@ -104,7 +104,13 @@ def scene_poses(scenes: Sequence[Scene]) -> PoseSet:
 
 
 def training_stream(
-    config: Config, step: int = 0, rank: int = 0, world: int = 1, *, progress: bool = False
+    config: Config,
+    step: int = 0,
+    rank: int = 0,
+    world: int = 1,
+    *,
+    progress: bool = False,
+    pin_memory: bool = False,
 ) -> Iterator[Batch | tuple[Candidates, Targets]]:
     """Training batches from a given step on, for ever: the same ones for any number of workers and processes.
 
@@ -113,6 +119,7 @@ def training_stream(
         step: steps already taken.
         rank, world: this process, of how many.
         progress: show a progress bar while scenes are rendered.
+        pin_memory: give images in page-locked memory, from which a GPU copies while it computes.
 
     Returns:
         `Batch`es of images, or on the pose track candidates with their targets.
@@ -130,6 +137,7 @@ def training_stream(
     batches = loader(
         training_images(config, progress=progress), _transform(config), config.train.batch, seed=seed, shuffle=True,
         workers=data.workers, rank=rank, world=world, drop_last=True,
+        pin_memory=pin_memory,
     )  # fmt: skip
     return endless(batches, step)
 
