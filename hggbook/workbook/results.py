@@ -118,6 +118,7 @@ def versions() -> dict[str, str]:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             found[name] = "not installed"
+    found["torch"] = str(torch.__version__)  # says which build it is, which the package's own version may not
     return found
 
 
