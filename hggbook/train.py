@@ -100,7 +100,7 @@ def train(
         _save(folder / "checkpoint.pt", config, model, optimiser, 0)
     if config.train.compile and model.detector is not None:
         model.detector.compile()
-    # A process may have no edge in its images: then the discriminators get no gradient there, which DDP must expect.
+    # In the first phase the grouping stage gets no gradient, which DDP must expect.
     wrapped = DistributedDataParallel(objective, find_unused_parameters=True) if world > 1 else objective
 
     pretrain = pretrain_steps(config)
