@@ -1,4 +1,4 @@
-"""Configuration: frozen dataclasses, three sizes, and overrides that must name an existing key.
+"""Configuration: frozen dataclasses, a few sizes, and overrides that must name an existing key.
 
 A config is data: it can be written as JSON or YAML, travels in every checkpoint, and rebuilds the run. Modules do not
 read it; only what joins them does (`model`, `objective`, `train`, `data.source`, `compare`), and hands each part its
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-SIZES = ("tiny", "small", "paper")
+SIZES = ("tiny", "small", "paper", "pose")
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,13 @@ class GroupingConfig:
     aggregation: str = "max"  # max | mean
     edge_mlp: int = 1  # fully connected layers in an EdgeConv's edge function
     dropout: float = 0.1
+    edge_start: str = "full"  # full | geometry | embedding | types: what an edge's own feature starts from (pairwise)
     evidence: str = "input"  # none | input | added: a macro-edge sees its pairs' round-0 scores (pairwise reading only)
     graclus: str = "mutual"  # random (the paper) | heaviest | mutual
     cut: float = 0.0  # logit under which an edge may not merge in this round
     max_rounds: int = 0  # 0: the number of keypoint types, or of nodes for mutual
     seed: int = 0  # of the visiting order of random graclus
+    macro: str = "off"  # off | veto (undo a merge under probability 1/2) | factor (in a pose's score): at inference
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,8 @@ class LossConfig:
 class DataConfig:
     """Where training samples come from."""
 
-    kind: str = "scenes"  # scenes (synthetic) | coco (photographs) | poses (annotations only: the pose track)
-    train: str = ""  # annotation file (coco, poses)
+    kind: str = "scenes"  # scenes | coco (photographs) | poses (annotations only: the pose track) | candidates (frozen)
+    train: str = ""  # annotation file (coco, poses), or file of labelled candidates (candidates)
     images: str = ""  # image folder (coco)
     part: str = "all"  # all | train: only the images that the splits leave for training (coco, poses)
     preset: str = "crowd"  # scenes: easy | crowd | dense; poses: a simulation, e.g. hard
@@ -96,6 +98,11 @@ class DataConfig:
     flip: float = 0.5
     colour: bool = True
     workers: int = 0
+
+    @property
+    def has_images(self) -> bool:
+        """Whether there is a detector to train; if not, training begins with candidates."""
+        return self.kind in ("scenes", "coco")
 
 
 @dataclass(frozen=True)
@@ -181,7 +188,7 @@ def preset(size: str) -> Config:
 
     ``paper``: the paper's words throughout (size, literal reading, random graclus, loss weights, Adam 2e-4).
     ``small``: 2 stacks of 64 channels at 256 x 256, the default method. ``tiny``: 2 stacks of 32 at 128 x 128, what a
-    laptop trains in minutes.
+    laptop trains in minutes. ``pose``: the grouping stage alone, on candidates simulated from annotated people.
 
     Raises:
         ValueError: unknown size.
@@ -195,6 +202,18 @@ def preset(size: str) -> Config:
         )
     if size not in SIZES:
         raise ValueError(f"size: expected one of {SIZES}, got {size!r}")
+    if size == "pose":
+        return Config(
+            # Choice: images with two people or more: with one there is nothing to group.
+            data=DataConfig(
+                kind="poses", train="coco/person_keypoints_train2017_poses.json.gz", part="train", preset="hard",
+                least_people=2,
+            ),
+            train=TrainConfig(
+                batch=8, pretrain_steps=0, joint_steps=7000, grouping_learning_rate=2e-3, warmup=50, decay="linear",
+                clip=5.0,
+            ),
+        )
     tiny = size == "tiny"
     return Config(
         # Choice: group normalisation, because it learns as the AE network without any does not in a short run, and

@@ -177,7 +177,7 @@ class LevelLabels(Record):
     """Labels of one `Level`: of its edges, and of the macro-nodes it made.
 
     Attributes:
-        edge: (E,) 1, 0 or NaN.
+        edge: (E,) 1, 0 or NaN; NaN also for an edge that keeps the score of an earlier round.
         node: (N',) 1, 0 or NaN; NaN also for a node that only went on from the round before.
         final: (N',) True where the macro-node is one that its image ends with ("FinalM"), False for "IntermM".
     """
@@ -190,7 +190,10 @@ class LevelLabels(Record):
 def level_labels(
     grouping: Grouping, candidates: Candidates, targets: Targets, background: str = "annotated"
 ) -> tuple[LevelLabels, ...]:
-    """Labels of all rounds; every macro-node is labelled once, in the round that made it.
+    """Labels of all rounds; every edge and every macro-node is labelled once, in the round that made it.
+
+    Choice: once. Counting an edge again in every round in which nothing happens to it would let the loss be ruled by
+    the edges that are never touched.
 
     Paper: sec. 3.2, Table 2 ("both the final human-level and the intermediate part-level grouping results").
     """
@@ -200,6 +203,7 @@ def level_labels(
     before = node_truth(node, len(candidates), candidates.type, targets)
     for level in grouping.levels:
         edge = edge_labels(level.graph.edge_index, before, targets, background)
+        edge = edge.masked_fill(~torch.isnan(level.graph.edge_logit), torch.nan)
         node = level.cluster[node]
         after = node_truth(node, len(level.made_of), candidates.type, targets)
         new = macro_labels(after).masked_fill(level.made_of < 2, torch.nan)

@@ -68,6 +68,24 @@ class GroupingCounts:
 
 
 def grouping_counts(person: Int64[Tensor, "N"], targets: Targets) -> GroupingCounts:
+    """Compare a grouping with the annotations: the sum of `image_counts` over the images.
+
+    Args:
+        person: (N,) cluster of each candidate, numbered over the batch; -1 = left out, a cluster of its own.
+        targets: what each candidate really is.
+
+    Raises:
+        ValueError: a different number of candidates in the two.
+
+    Not in the paper: it reports AP only, which mixes grouping with detection.
+    """
+    everything = torch.zeros_like(person), 1
+    return GroupingCounts(*image_counts(person, targets, *everything).sum(dim=0).tolist())
+
+
+def image_counts(
+    person: Int64[Tensor, "N"], targets: Targets, image: Int64[Tensor, "N"], num_images: int
+) -> Int64[Tensor, "B 8"]:
     """Compare a grouping with the annotations, over the candidates that were matched to annotated keypoints.
 
     Call a candidate of annotated person P an *inlier* of P, a second candidate on a keypoint of P a *duplicate* of P,
@@ -86,6 +104,11 @@ def grouping_counts(person: Int64[Tensor, "N"], targets: Targets) -> GroupingCou
     Args:
         person: (N,) cluster of each candidate, numbered over the batch; -1 = left out, a cluster of its own.
         targets: what each candidate really is.
+        image: (N,) image of each candidate; a cluster lies in one image, and so does a person.
+        num_images: B.
+
+    Returns:
+        (B, 8) the fields of `GroupingCounts` for each image, in their order.
 
     Raises:
         ValueError: a different number of candidates in the two.
@@ -93,13 +116,16 @@ def grouping_counts(person: Int64[Tensor, "N"], targets: Targets) -> GroupingCou
     Not in the paper: it reports AP only, which mixes grouping with detection.
     """
     if person.shape != targets.person.shape:
-        raise ValueError(f"grouping_counts: {len(targets.person)} candidates have targets, {len(person)} a cluster")
+        raise ValueError(f"grouping counts: {len(targets.person)} candidates have targets, {len(person)} a cluster")
     kept = targets.counts
-    cluster, owner, duplicate = person[kept], targets.person[kept], targets.duplicate[kept]
+    cluster, owner, duplicate, image = person[kept], targets.person[kept], targets.duplicate[kept], image[kept]
     cluster = torch.where(cluster < 0, -(cluster < 0).cumsum(0), cluster)  # its own number for each that was left out
     cluster = torch.unique(cluster, return_inverse=True)[1]
     clusters, people = int(cluster.max()) + 1 if len(cluster) else 0, targets.batch.shape[0]
     inlier, doubled = owner >= 0, (owner < 0) & (duplicate >= 0)
+    image_of_cluster = torch.zeros(clusters, dtype=torch.int64, device=image.device).scatter_(0, cluster, image)
+    image_of_person = torch.zeros(people, dtype=torch.int64, device=image.device)
+    image_of_person = image_of_person.scatter_(0, owner[inlier], image[inlier])
 
     # The contingency table of clusters (rows) and people (columns), as its cells that are not zero.
     cell, in_cell = torch.unique(cluster[inlier] * people + owner[inlier], return_counts=True)
@@ -112,20 +138,25 @@ def grouping_counts(person: Int64[Tensor, "N"], targets: Targets) -> GroupingCou
     strange = in_cluster[cluster[doubled]] - _lookup(cell, in_cell, cluster[doubled] * people + duplicate[doubled])
     foul = torch.bincount(background, minlength=clusters)
     foul = foul + torch.bincount(cluster[doubled][strange > 0], minlength=clusters)
-
-    together, same = _pairs(in_cluster).sum(), _pairs(in_cell).sum()
-    false_positive = together - same + in_cluster[background].sum() + strange.sum()
     whole = (in_cell == of_person[column]) & (in_cell == in_cluster[row]) & (foul[row] == 0)
-    return GroupingCounts(
-        true_positive=int(same),
-        false_positive=int(false_positive),
-        false_negative=int(_pairs(of_person).sum() - same),
-        people=int((of_person > 1).sum()),
-        perfect=int((whole & (in_cell > 1)).sum()),
-        splits=int((clusters_of - 1).clamp(min=0).sum()),
-        merges=int((people_in - 1).clamp(min=0).sum()),
-        mixed=int((people_in > 1).sum()),
-    )
+
+    def total(value: Tensor, of: Tensor) -> Tensor:
+        return torch.zeros(num_images, dtype=torch.int64, device=of.device).index_add_(0, of, value.long())
+
+    same = total(_pairs(in_cell), image_of_person[column])
+    false_positive = total(_pairs(in_cluster) + in_cluster * torch.bincount(background, minlength=clusters),
+                           image_of_cluster) - same + total(strange, image[doubled])
+    columns = {
+        "true_positive": same,
+        "false_positive": false_positive,
+        "false_negative": total(_pairs(of_person), image_of_person) - same,
+        "people": total(of_person > 1, image_of_person),
+        "perfect": total(whole & (in_cell > 1), image_of_person[column]),
+        "splits": total((clusters_of - 1).clamp(min=0), image_of_person),
+        "merges": total((people_in - 1).clamp(min=0), image_of_cluster),
+        "mixed": total(people_in > 1, image_of_cluster),
+    }
+    return torch.stack([columns[field.name] for field in dataclasses.fields(GroupingCounts)], dim=1)
 
 
 def _share(part, whole):

@@ -19,8 +19,9 @@ from hggbook.grouping.message_passing import InteractionGNN
 from hggbook.grouping.ohgc import OHGC
 from hggbook.paths import whole_file
 from hggbook.skeleton import SKELETONS
-from hggbook.types import Candidates, Grouping, Maps, Output
+from hggbook.types import Candidates, Grouping, Maps, Output, PairScores
 
+MACRO = ("off", "veto", "factor")
 Proposer = Callable[[Maps], Candidates]
 
 
@@ -88,6 +89,12 @@ class HGG(nn.Module):
         graph = build_graph(scaled, node_features(scaled, len(self.linked)), self.linked)
         return self.ohgc(self.gnn(graph, scaled))
 
+    def score_pairs(self, candidates: Candidates, cut: float = 0.0) -> PairScores:
+        """The edge discriminator's logits of the first round, less ``cut``: scores of pairs for other groupers."""
+        graph = build_graph(candidates, node_features(candidates, len(self.linked)), self.linked)
+        logit = self.ohgc.edge_discriminator(self.gnn(graph, candidates))
+        return PairScores(graph.edge_index, logit.detach() - cut)
+
     def grouping_parameters(self) -> list[nn.Parameter]:
         """Parameters of the GNN and the discriminators."""
         return [*self.gnn.parameters(), *self.ohgc.parameters()]
@@ -123,8 +130,11 @@ def build(config: Config, *, with_detector: bool = True) -> HGG:
 
     gnn = InteractionGNN(
         d.embedding + k + 2, k, reading=g.reading, interaction=g.interaction, layers=g.layers, hidden=g.hidden,
-        aggregation=g.aggregation, edge_mlp=g.edge_mlp, dropout=g.dropout,
+        aggregation=g.aggregation, edge_mlp=g.edge_mlp, edge_start=g.edge_start,
+        dropout=g.dropout,
     )  # fmt: skip
+    if g.macro not in MACRO:
+        raise ValueError(f"grouping.macro: expected one of {MACRO}, got {g.macro!r}")
     pairwise = g.reading == "pairwise"  # the literal edge discriminator sees two node features and nothing else
     ohgc = OHGC(
         EdgeDiscriminator(
@@ -139,6 +149,7 @@ def build(config: Config, *, with_detector: bool = True) -> HGG:
         # Choice: a maximal matching halves the clusters, so K rounds are far more than it needs; mutual may need many.
         max_rounds=g.max_rounds or (0 if g.graclus == "mutual" else k),
         seed=g.seed,
+        veto=g.macro == "veto",
     )
     return HGG(
         detector, proposer, gnn, ohgc, torch.from_numpy(skeleton.linked(g.graph)),

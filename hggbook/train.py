@@ -82,7 +82,7 @@ def train(
     target = torch.device(device, int(os.environ.get("LOCAL_RANK", 0))) if device == "cuda" else torch.device(device)
 
     torch.manual_seed(config.seed)
-    model = build(config, with_detector=config.data.kind != "poses")
+    model = build(config, with_detector=config.data.has_images)
     if start_from is not None:
         fit_weights(model, start_from.state_dict(), "start_from")
     model = model.to(target).train()
@@ -178,8 +178,8 @@ def learning_rates(config: Config, step: int) -> list[float]:
 
 
 def pretrain_steps(config: Config) -> int:
-    """Steps of the first phase: none on the pose track, which has no proposal network to train."""
-    return 0 if config.data.kind == "poses" else config.train.pretrain_steps
+    """Steps of the first phase: none where training begins with candidates, without a proposal network."""
+    return config.train.pretrain_steps if config.data.has_images else 0
 
 
 def _parameter_groups(model: HGG, config: Config) -> list[dict[str, Any]]:

@@ -164,6 +164,8 @@ class Graph(Record):
         edge_attr: (E, D) features of the edges, or None in the literal reading.
         edge_count: (E,) pairs of candidates that the edge stands for (1 at level 0).
         edge_evidence: (E,) sum of those pairs' round-0 logits (0 at level 0, before any score exists).
+        edge_logit: (E,) the score that an edge was given in an earlier round and keeps, because neither of its nodes
+            has changed since; NaN for a new edge, which has none yet. No gradient.
         types: (N,) bit ``k`` is set if a member candidate is of type ``k``.
         count: (N,) number of member candidates.
         rank: (N,) pseudo-random visiting key of each node, the same in whatever batch its image is (see `ohgc`).
@@ -176,6 +178,7 @@ class Graph(Record):
     edge_attr: Float[Tensor, "E D"] | None
     edge_count: Float[Tensor, "E"]
     edge_evidence: Float[Tensor, "E"]
+    edge_logit: Float[Tensor, "E"]
     types: Int64[Tensor, "N"]
     count: Int64[Tensor, "N"]
     rank: Int64[Tensor, "N"]
@@ -190,6 +193,17 @@ class Graph(Record):
     def num_edges(self) -> int:
         return self.edge_index.shape[1]
 
+    def with_edges(self, chosen: Bool[Tensor, "E"]) -> "Graph":
+        """The same nodes with only the chosen edges, in their order."""
+        row = chosen.nonzero()[:, 0]
+        return self.replace(
+            edge_index=self.edge_index[:, row],
+            edge_attr=None if self.edge_attr is None else self.edge_attr.index_select(0, row),
+            edge_count=self.edge_count[row],
+            edge_evidence=self.edge_evidence.index_select(0, row),
+            edge_logit=self.edge_logit[row],
+        )
+
     def both_directions(self) -> Int64[Tensor, "2 E2"]:
         """(2, 2E): every edge as stored, then every edge reversed, in the same order (PyG's source, target rows)."""
         return torch.cat([self.edge_index, self.edge_index.flip(0)], dim=1)
@@ -203,12 +217,29 @@ class Graph(Record):
 
 
 @dataclass(frozen=True)
+class PairScores(Record):
+    """How much pairs of candidates look like one person, for the groupers that decide from pairs alone.
+
+    Attributes:
+        edge_index: (2, E) candidates, first < second, both in one image; each pair once, ordered by (first, second).
+            A pair that is not listed (two of one keypoint type, say) cannot be compared.
+        logit: (E,) same person if positive, the surer the larger.
+
+    Not in the paper: the scores of its first round, or any other, as input of other groupers.
+    """
+
+    edge_index: Int64[Tensor, "2 E"]
+    logit: Float[Tensor, "E"]
+
+
+@dataclass(frozen=True)
 class Level(Record):
     """One round of OHGC, kept for the losses, the pictures and the reader. Paper: algorithm 1.
 
     Attributes:
         graph: the graph before the round.
-        edge_logit: (E,) edge discriminator's score of every edge: same person if positive.
+        edge_logit: (E,) edge discriminator's score of every edge: same person if positive. New edges are scored in this
+            round, the others (``graph.edge_logit`` is not NaN) keep their score.
         admissible: (E,) edges that the clustering was allowed to use (score at or above the cut, image not finished).
         cluster: (N,) macro-node of each node, consecutive from 0 over the batch: row of the next level's graph.
         node_logit: (N',) macro-node discriminator's score of every macro-node made in this round.

@@ -21,7 +21,7 @@ def find_weights(name: str | Path) -> Path:
     """
     folder = paths.weights_folder()
     shipped = folder / f"{name}.safetensors"
-    if not shipped.is_file():
+    if str(name) != Path(name).name or not shipped.is_file():  # a path is never a shipped name
         if Path(name).is_file():
             return Path(name)
         known = ", ".join(sorted(path.stem for path in folder.glob("*.safetensors"))) or "none"
@@ -34,7 +34,7 @@ def find_weights(name: str | Path) -> Path:
 
 
 def load(name: str | Path) -> tuple[HGG, Config]:
-    """A trained model in eval mode and its config: shipped weights by name, or a weights file.
+    """A trained model in eval mode and its config: shipped weights by name, or a weights file. Also ``hggbook.load``.
 
     Raises:
         FileNotFoundError, ValueError: see `find_weights` and `hggbook.model.load_weights`.

@@ -1,10 +1,14 @@
 """The command line: what a new user types, and what is said when it is wrong."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
 from hggbook.cli import main
+from hggbook.cli.train import POSES, config_of
+from hggbook.config import preset
 
 SMALL = [
     "detector.input_size=64", "detector.width=8", "detector.growth=4", "detector.depth=2", "data.preset=easy",
@@ -92,13 +96,72 @@ def test_a_yaml_config_is_a_preset_with_changes(tmp_path, home):
     assert main(["train", str(file), "--out", str(home / "other")]) == 2
 
 
-def test_help_does_not_wait_for_torch(capsys):
-    with pytest.raises(SystemExit) as exit_:
-        main(["--help"])
-    assert exit_.value.code == 0
-    said = capsys.readouterr().out
-    for command in ("doctor", "book", "scenes", "train", "evaluate", "oracle"):
-        assert command in said
+def test_the_pose_track_trains_the_grouping_stage_on_annotations_alone(home, capsys):
+    assert main(["scenes", str(home / "s"), "--preset", "easy", "--count", "4", "--set", "width=64",
+                 "--set", "height=64"]) == 0  # fmt: skip
+    run, annotations = home / "run", f"data.train={home / 's' / 'annotations.json'}"
+    pose = [*settings(), "--track", "pose", "--set", "data.preset=hard", "--set", annotations]
+    assert main(["train", "tiny", *pose, "--out", str(run), "--device", "cpu"]) == 0
+    assert json.loads((run / "config.json").read_text())["data"]["kind"] == "poses"
+    steps = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert [step["phase"] for step in steps] == ["joint", "joint"]
+    people = [{"x": 9.0, "y": 9.0, "type": "nose", "score": 0.5, "embedding": [0.0]}]
+    image = {"image_id": 1, "width": 64, "height": 64, "candidates": people}
+    (home / "c.json").write_text(json.dumps({"version": 1, "skeleton": "coco", "images": [image]}))
+    capsys.readouterr()
+    group = ["group", str(home / "c.json"), "--weights", str(run / "weights.safetensors"), "--device", "cpu"]
+    assert main([*group, "--out", str(home / "r.json")]) == 0
+    assert capsys.readouterr().out.startswith("1 images, 1 candidates: 1 people (hgg")
+
+
+def test_the_track_is_a_setting_and_settings_come_after_it(monkeypatch):
+    assert config_of("tiny", "pose", ["data.train=f"]) == preset("tiny").override("data.kind=poses", "data.train=f")
+    assert config_of(None, "image", []) == config_of(None, None, []) == preset("tiny")
+    assert config_of("tiny", "image", ["data.kind=coco"]).data.kind == "coco"
+    own = config_of(None, "pose", ["data.train=f", "grouping.layers=2"])
+    assert own == preset("pose").override("data.kind=poses", "data.train=f", "grouping.layers=2")
+    for track, setting in (("image", "poses"), ("pose", "coco")):
+        with pytest.raises(ValueError, match=f"--track {track}: contradicts the config's data.kind={setting}"):
+            config_of("tiny", track, [f"data.kind={setting}"])
+
+
+def test_the_pose_track_reads_the_poses_of_the_data_folder_if_no_file_is_named(home, monkeypatch):
+    monkeypatch.setenv("HGGBOOK_DATA", str(home))
+    assert config_of("tiny", "pose", []).data.train == POSES
+    assert config_of("tiny", "pose", ["data.train=mine.json"]).data.train == "mine.json"
+    monkeypatch.delenv("HGGBOOK_DATA")
+    with pytest.raises(ValueError, match=r"--set data.train=FILE \(COCO format\), or HGGBOOK_DATA"):
+        config_of("tiny", "pose", [])
+
+
+@pytest.mark.parametrize(
+    "given", [["tiny"], ["--track", "pose"], ["--set", "seed=1"], ["--out", "x"], ["--start-from", "scenes-tiny"]]
+)
+def test_a_run_goes_on_with_its_own_config(home, capsys, given):
+    (home / "config.json").write_text(json.dumps(preset("tiny").to_dict()))
+    assert main(["train", "--resume", str(home), *given]) == 2
+    name = given[0] if given[0].startswith("--") else "config"
+    assert capsys.readouterr().err.endswith(f"it does not take: {name}\n")
+
+
+def test_help_does_not_wait_for_torch():
+    commands = ("doctor", "book", "scenes", "train", "evaluate", "group", "oracle")
+    code = """
+import sys
+from hggbook.cli import main
+for command in sys.argv[1:]:
+    try:
+        main([*command.split(), "--help"])
+    except SystemExit as end:
+        assert end.code == 0
+heavy = {"torch", "numpy", "pycocotools", "matplotlib"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    run = subprocess.run([sys.executable, "-c", code, "", *commands], capture_output=True, text=True, timeout=60)
+    assert run.stderr == ""
+    for command in commands:
+        assert f"\n    {command} " in run.stdout
+        assert f"usage: hggbook {command} " in run.stdout
 
 
 @pytest.mark.real_data

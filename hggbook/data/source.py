@@ -2,6 +2,8 @@
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,14 +14,16 @@ from tqdm import tqdm
 from hggbook import paths
 from hggbook.config import Config
 from hggbook.data.coco import CocoPeople, PoseSet, in_split, poses
+from hggbook.data.labelled import load_labelled
 from hggbook.data.loading import StepSampler, endless, loader
 from hggbook.data.scenes import Scene, cached_dataset, scene_config
-from hggbook.data.simulate import SIMULATIONS, simulate
+from hggbook.data.simulate import simulate
+from hggbook.data.simulation import Simulation, read_simulation
 from hggbook.data.transforms import Augment, Fit, Transform
 from hggbook.skeleton import SKELETONS
 from hggbook.types import Batch, Candidates, Targets
 
-KINDS = ("scenes", "coco", "poses")
+KINDS = ("scenes", "coco", "poses", "candidates")
 
 
 def scene_set(
@@ -122,7 +126,7 @@ def training_stream(
         pin_memory: give images in page-locked memory, from which a GPU copies while it computes.
 
     Returns:
-        `Batch`es of images, or on the pose track candidates with their targets.
+        `Batch`es of images, or candidates with their targets (pose track, frozen detector).
 
     Raises:
         ValueError: unknown kind of data, files that are missing or malformed, too few images for one batch.
@@ -134,6 +138,8 @@ def training_stream(
         raise ValueError(f"data.kind: expected one of {KINDS}, got {data.kind!r}")
     if data.kind == "poses":
         return _simulated(config, training_poses(config), step, rank, world)
+    if data.kind == "candidates":
+        return _frozen(config, step, rank, world)
     batches = loader(
         training_images(config, progress=progress), _transform(config), config.train.batch, seed=seed, shuffle=True,
         workers=data.workers, rank=rank, world=world, drop_last=True,
@@ -160,11 +166,44 @@ def training_images(config: Config, *, progress: bool = False) -> CocoPeople:
 
 def training_poses(config: Config) -> PoseSet:
     """The annotated people that a pose-track config trains on."""
-    found = poses(paths.find_data(config.data.train), SKELETONS[config.skeleton])
+    found = pose_file(config)
     keep = found.batch.bincount(minlength=found.num_images) >= max(config.data.least_people, 1)
     if _only_train(config):
         keep &= in_split(found.image_id, "train", "poses")
     return found.select(keep)
+
+
+def pose_file(config: Config) -> PoseSet:
+    """Everybody in the annotation file of a pose-track config, read once in a process."""
+    return _read_poses(paths.find_data(config.data.train), config.skeleton)
+
+
+@cache
+def _read_poses(path: Path, skeleton: str) -> PoseSet:
+    return poses(path, SKELETONS[skeleton])
+
+
+def simulation_of(config: Config, *, training: bool) -> Simulation:
+    """The simulation that a pose-track config names, with its knobs, e.g. ``data.knobs="dimensions=4"``.
+
+    Args:
+        training: augmented by mirroring and zooming if the config says so; otherwise people stand where they stand.
+
+    Raises:
+        ValueError: unknown simulation or knob.
+
+    Not in the paper: the pose track.
+    """
+    data = config.data
+    simulation = read_simulation(data.preset)
+    knobs = read_knobs(data.knobs.split())
+    known = {field.name for field in dataclasses.fields(simulation)}
+    if unknown := sorted(knobs.keys() - known):
+        raise ValueError(f"data.knobs: unknown {unknown}; a simulation has {sorted(known)}")
+    simulation = dataclasses.replace(simulation, **knobs)
+    if training and data.augment:
+        simulation = dataclasses.replace(simulation, mirror=data.flip, zoom=data.scale_high)
+    return simulation
 
 
 def _only_train(config: Config) -> bool:
@@ -184,11 +223,7 @@ def _transform(config: Config) -> Transform:
 
 
 def _simulated(config: Config, found: PoseSet, step: int, rank: int, world: int):
-    if config.data.preset not in SIMULATIONS:
-        raise ValueError(f"data.preset: expected a simulation, one of {tuple(SIMULATIONS)}, got {config.data.preset!r}")
-    simulation, skeleton = SIMULATIONS[config.data.preset], SKELETONS[config.skeleton]
-    if config.data.augment:
-        simulation = dataclasses.replace(simulation, mirror=config.data.flip, zoom=config.data.scale_high)
+    simulation, skeleton = simulation_of(config, training=True), SKELETONS[config.skeleton]
     sampler = StepSampler(
         found.num_images, config.train.batch, seed=config.seed, shuffle=True, rank=rank, world=world, drop_last=True
     )
@@ -200,4 +235,20 @@ def _simulated(config: Config, found: PoseSet, step: int, rank: int, world: int)
                 found.select(rows), simulation, skeleton, seed=config.seed * 100_003 + sampler.epoch
             )
             yield candidates, targets
+            step += 1
+
+
+def _frozen(config: Config, step: int, rank: int, world: int):
+    """Candidates that a detector found before. An image gives the same ones in every epoch."""
+    labelled, _ = load_labelled(paths.find_data(config.data.train))
+    if config.data.least_people > 1:
+        labelled = labelled.select(labelled.people >= config.data.least_people)
+    sampler = StepSampler(
+        labelled.num_images, config.train.batch, seed=config.seed, shuffle=True, rank=rank, world=world, drop_last=True
+    )
+    while True:
+        sampler.seek(step)
+        for places in sampler:
+            chosen = labelled.select(torch.tensor([row for _, row in places]))
+            yield chosen.candidates, chosen.targets
             step += 1

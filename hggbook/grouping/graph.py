@@ -1,5 +1,7 @@
 """Graph construction and coarsening: from candidates to a graph, from a graph and its clusters to the macro-graph."""
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
@@ -79,6 +81,7 @@ def build_graph(candidates: Candidates, x: Float[Tensor, "N F"], linked: Bool[Te
         edge_attr=None,
         edge_count=ones,
         edge_evidence=torch.zeros_like(ones),
+        edge_logit=torch.full_like(ones, torch.nan),
         types=torch.bitwise_left_shift(torch.ones_like(batch), candidates.type),
         count=torch.ones_like(batch),
         rank=scramble(scramble(candidates.type * 65_536 + cell[:, 0]) + cell[:, 1]),
@@ -93,7 +96,8 @@ def coarsen(graph: Graph, cluster: Int64[Tensor, "N"]) -> Graph:
     A macro-node's feature is the mean over **all member candidates** ("averaging all features in the set"). A
     macro-edge links two macro-nodes if any of their candidates were linked; its attributes are averaged over the
     candidate pairs it stands for, their count and their evidence are summed. An edge between macro-nodes that hold a
-    candidate of the same type is pruned, because no person has two keypoints of one type.
+    candidate of the same type is pruned, because no person has two keypoints of one type. An edge between two nodes
+    that merged with nothing is the same edge as before and keeps its score.
 
     Args:
         graph: N nodes.
@@ -118,28 +122,66 @@ def coarsen(graph: Graph, cluster: Int64[Tensor, "N"]) -> Graph:
 
     ends = cluster[graph.edge_index]
     first, second = ends.min(dim=0).values, ends.max(dim=0).values
-    keep = (first != second) & (types[first] & types[second] == 0)
-    pair, edge_of = torch.unique(first[keep] * n + second[keep], return_inverse=True)
-    e = len(pair)
-    edge_count = torch.zeros(e, dtype=x.dtype, device=device).index_add_(0, edge_of, graph.edge_count[keep])
-    evidence = torch.zeros(e, dtype=x.dtype, device=device).index_add(0, edge_of, graph.edge_evidence[keep])
-    edge_attr = graph.edge_attr
-    if edge_attr is not None:
-        weighted = edge_attr[keep] * graph.edge_count[keep][:, None]
-        total = torch.zeros(e, edge_attr.shape[1], dtype=edge_attr.dtype, device=device)
-        edge_attr = total.index_add(0, edge_of, weighted) / edge_count[:, None]
+    kept = ((first != second) & (types[first] & types[second] == 0)).nonzero()[:, 0]
+    first, second = first[kept], second[kept]
+    pair, edge_of = torch.unique(first * n + second, return_inverse=True)
+    single = torch.bincount(cluster, minlength=n) == 1
+    same = single[first] & single[second]  # neither node has changed: the edge goes on as it is
+    edges = _EdgeMap(kept, edge_of, same, len(pair))
     return Graph(
         x=x,
-        edge_index=torch.stack([pair // n, pair % n]) if e else graph.edge_index[:, :0],
-        edge_attr=edge_attr,
-        edge_count=edge_count,
-        edge_evidence=evidence,
+        edge_index=torch.stack([pair // n, pair % n]) if len(pair) else graph.edge_index[:, :0],
+        edge_attr=None if graph.edge_attr is None else edges.mean(graph.edge_attr, graph.edge_count),
+        edge_count=edges.sum(graph.edge_count),
+        edge_evidence=edges.sum(graph.edge_evidence),
+        edge_logit=edges.carry(graph.edge_logit.detach()),
         types=types,
         count=count,
         rank=rank,
         batch=batch,
         num_images=graph.num_images,
     )
+
+
+@dataclass(frozen=True)
+class _EdgeMap:
+    """Which macro-edge each edge becomes part of.
+
+    Attributes:
+        kept: (T,) edges that are part of one.
+        edge_of: (T,) which macro-edge.
+        same: (T,) True where the macro-edge is that edge, unchanged; then it has no other part.
+        number: macro-edges.
+    """
+
+    kept: Int64[Tensor, "T"]
+    edge_of: Int64[Tensor, "T"]
+    same: Bool[Tensor, "T"]
+    number: int
+
+    def sum(self, value: Float[Tensor, "E"]) -> Float[Tensor, "E2"]:
+        return value.new_zeros(self.number).index_add(0, self.edge_of, value.index_select(0, self.kept))
+
+    def mean(self, value: Float[Tensor, "E D"], count: Float[Tensor, "E"]) -> Float[Tensor, "E2 D"]:
+        """Weighted mean of the parts. What is unchanged is only copied: most edges are, in most rounds."""
+        new = torch.ones(self.number, dtype=torch.bool, device=value.device)
+        new[self.edge_of[self.same]] = False
+        row = new.nonzero()[:, 0]
+        place = torch.empty_like(new, dtype=torch.int64)
+        place[row] = torch.arange(len(row), device=value.device)
+        parts, into = self.kept[~self.same], place[self.edge_of[~self.same]]
+        weight = count[parts, None]
+        total = value.new_zeros(len(row), value.shape[1]).index_add(0, into, value.index_select(0, parts) * weight)
+        mean = total / weight.new_zeros(len(row), 1).index_add(0, into, weight)
+        unchanged = value.index_select(0, self.kept[self.same])
+        origin = torch.argsort(torch.cat([self.edge_of[self.same], row]))
+        return torch.cat([unchanged, mean]).index_select(0, origin)
+
+    def carry(self, value: Float[Tensor, "E"]) -> Float[Tensor, "E2"]:
+        """The value of what is unchanged, NaN for the rest."""
+        carried = torch.full((self.number,), torch.nan, dtype=value.dtype, device=value.device)
+        carried[self.edge_of[self.same]] = value[self.kept[self.same]]
+        return carried
 
 
 def scramble(key: Int64[Tensor, "*any"]) -> Int64[Tensor, "*any"]:

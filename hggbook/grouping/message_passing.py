@@ -14,6 +14,13 @@ from hggbook.types import Candidates, Graph
 
 INTERACTIONS = ("edgeconv", "gat", "fc")
 READINGS = ("literal", "pairwise")
+# Which of the six measurements of a pair start its feature: offset (2), distance, embedding gap, its Gaussian, score.
+STARTS = {
+    "full": (1.0, 1.0, 1.0, 1.0, 1.0, 1.0),
+    "geometry": (1.0, 1.0, 1.0, 0.0, 0.0, 0.0),
+    "embedding": (0.0, 0.0, 0.0, 1.0, 1.0, 0.0),
+    "types": (0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+}
 
 
 class EdgeConv(MessagePassing):
@@ -35,6 +42,8 @@ class EdgeConv(MessagePassing):
     Shapes:
         x (N, F), edge_index (2, E) source and target rows, edge_attr (E, edge_channels) or None
         -> aggregated (N, out_channels), messages (E, out_channels). A node without neighbours gets zeros.
+        edge_attr may also be (E / 2, edge_channels): the second half of the edges, which are those of the first half
+        reversed, then share its rows (`Graph.both_directions`), at half the cost.
 
     Paper: sec. 3.1 ("in each EdgeConv layer, ...").
     """
@@ -60,6 +69,8 @@ class EdgeConv(MessagePassing):
         at_target = nn.functional.linear(x, own - difference, self.first.bias)
         at_source = nn.functional.linear(x, difference)
         on_edge = None if edge_attr is None else nn.functional.linear(edge_attr, pair)
+        if on_edge is not None and 2 * len(on_edge) == edge_index.shape[1]:
+            on_edge = torch.cat([on_edge, on_edge])
         messages = self.edge_updater(edge_index, at_target=at_target, at_source=at_source, on_edge=on_edge)
         return self.propagate(edge_index, messages=messages, size=(len(x), len(x))), messages
 
@@ -70,31 +81,47 @@ class EdgeConv(MessagePassing):
     def message(self, messages: Tensor) -> Tensor:
         return messages
 
+    def aggregate(self, inputs: Tensor, index: Tensor, dim_size: int) -> Tensor:
+        if self.aggr != "max":
+            return super().aggregate(inputs, index, dim_size=dim_size)
+        # PyG's maximum, over sorted rows: half the time on a CPU. Messages end in a ReLU, so none is below 0.
+        rows = inputs.index_select(0, torch.argsort(index, stable=True))
+        lengths = torch.bincount(index, minlength=dim_size)
+        return torch.segment_reduce(rows, "max", lengths=lengths, axis=0, unsafe=True, initial=0.0)
+
 
 class PairFeatures(nn.Module):
     """Starts an edge's own feature from what can be said of the pair of candidates alone.
 
     A two-layer MLP of (offset, distance, embedding difference, its Gaussian, the smaller score), plus a learned vector
-    for every ordered pair of keypoint types. Lengths are fractions of the long side of the network input, times 5.
+    for every pair of keypoint types. Lengths are fractions of the long side of the network input, times 5. The offset
+    points from the candidate of the lower type to the other: the feature is one of the pair, not of a direction.
 
     Args:
         num_types: K.
         channels: D.
+        start: ``full``, or what alone is measured beside the types: ``geometry`` (offset, distance), ``embedding``
+            (difference, Gaussian), ``types`` (nothing).
 
     Shapes:
-        candidates (N rows), edge_index (2, E) source and target -> (E, D).
+        candidates (N rows), edge_index (2, E) pairs of candidates of different type -> (E, D).
 
     Not in the paper: Choice: the paper lists no pair features; these use the stated node features and the score.
     """
 
-    def __init__(self, num_types: int, channels: int):
+    def __init__(self, num_types: int, channels: int, start: str = "full"):
         super().__init__()
+        if start not in STARTS:
+            raise ValueError(f"edge_start: expected one of {tuple(STARTS)}, got {start!r}")
         self.num_types = num_types
+        self.register_buffer("used", torch.tensor(STARTS[start]), persistent=False)
         self.measure = nn.Sequential(nn.Linear(6, channels), nn.ReLU(), nn.Linear(channels, channels))
         self.types = nn.Embedding(num_types * num_types, channels)
 
     def forward(self, candidates: Candidates, edge_index: Int64[Tensor, "2 E"]) -> Float[Tensor, "E D"]:
-        source, target = edge_index
+        i, j = edge_index
+        ordered = candidates.type[i] < candidates.type[j]
+        source, target = torch.where(ordered, i, j), torch.where(ordered, j, i)
         side = candidates.size.amax(dim=1)[candidates.batch[source]]
         offset = 5 * (candidates.xy[source] - candidates.xy[target]) / side[:, None]
         gap = (candidates.embedding[source] - candidates.embedding[target]).square().mean(dim=1)
@@ -110,14 +137,15 @@ class PairFeatures(nn.Module):
             dim=1,
         )
         kinds = candidates.type[source] * self.num_types + candidates.type[target]
-        return torch.relu(self.measure(measured) + self.types(kinds))
+        return torch.relu(self.measure(measured * self.used) + self.types(kinds))
 
 
 class InteractionLayer(nn.Module):
     """One layer of the interaction GNN: message passing with a linear residual path, and the edges' own update.
 
-    ``x_i <- R x_i + aggregate_j m_ij``; in the pairwise reading also ``e_ij <- e_ij + m_ij``. The residual path lets a
-    candidate without neighbours keep its features. GAT and FC have no message per edge; their edge features pass
+    ``x_i <- R x_i + aggregate_j m_ij``; in the pairwise reading also ``e_ij <- e_ij + (m_ij + m_ji) / 2``: an edge has
+    one feature, whichever way it is looked at (Choice; a feature per direction costs twice as much). The residual path
+    lets a candidate without neighbours keep its features. GAT and FC have no message per edge; their edge features pass
     through an FC layer of their own. Widths are set so that all three have about the same number of parameters.
 
     Paper: sec. 3.1; GAT and FC: sec. 4.2 ("effectiveness of GNN").
@@ -152,9 +180,13 @@ class InteractionLayer(nn.Module):
     def forward(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor | None) -> tuple[Tensor, Tensor | None]:
         if self.kind == "edgeconv":
             received, messages = self.conv(x, edge_index, edge_attr)
-            return self.residual(x) + received, None if edge_attr is None else edge_attr + messages
+            if edge_attr is not None:
+                there, back = messages.chunk(2)
+                edge_attr = edge_attr + (there + back) / 2
+            return self.residual(x) + received, edge_attr
         if self.kind == "gat":
-            received = torch.relu(self.out(self.conv(x, edge_index, edge_attr)))
+            double = None if edge_attr is None else torch.cat([edge_attr, edge_attr])
+            received = torch.relu(self.out(self.conv(x, edge_index, double)))
         else:
             received = self.conv(x)
         return self.residual(x) + received, None if edge_attr is None else edge_attr + self.edge(edge_attr)
@@ -163,8 +195,7 @@ class InteractionLayer(nn.Module):
 class InteractionGNN(nn.Module):
     """Extracts relational features via message passing between vertices; run once, before the grouping loop.
 
-    A stack of layers (EdgeConv, GAT or FC), then a three-layer MLP with dropout on the nodes. In the pairwise reading
-    the features of both directions of an edge are averaged after the last layer.
+    A stack of layers (EdgeConv, GAT or FC), then a three-layer MLP with dropout on the nodes.
 
     Args:
         in_channels: size of `node_features`.
@@ -173,6 +204,7 @@ class InteractionGNN(nn.Module):
         interaction: ``edgeconv``, ``gat`` or ``fc`` (no message passing at all).
         layers, hidden: depth and width. Choice: 3 x 64; the paper's text gives only the 64-D result.
         aggregation, edge_mlp: of EdgeConv.
+        edge_start: of `PairFeatures`.
         dropout: of the MLP.
 
     Shapes:
@@ -195,6 +227,7 @@ class InteractionGNN(nn.Module):
         hidden: int = 64,
         aggregation: str = "max",
         edge_mlp: int = 1,
+        edge_start: str = "full",
         dropout: float = 0.1,
     ):
         super().__init__()
@@ -205,7 +238,7 @@ class InteractionGNN(nn.Module):
         if aggregation not in ("max", "mean"):
             raise ValueError(f"aggregation: expected max or mean, got {aggregation!r}")
         pairwise = reading == "pairwise"
-        self.start = PairFeatures(num_types, hidden) if pairwise else None
+        self.start = PairFeatures(num_types, hidden, edge_start) if pairwise else None
         widths = [in_channels] + [hidden] * layers
         self.layers = nn.ModuleList(
             InteractionLayer(interaction, width, hidden, pairwise, aggregation, edge_mlp) for width in widths[:-1]
@@ -216,11 +249,9 @@ class InteractionGNN(nn.Module):
         edge_index = graph.both_directions()
         x, edge_attr = graph.x, None
         if self.start is not None:
-            edge_attr = self.start(candidates, edge_index)
+            edge_attr = self.start(candidates, graph.edge_index)
         for layer in self.layers:
             x, edge_attr = layer(x, edge_index, edge_attr)
-        if edge_attr is not None:
-            edge_attr = (edge_attr[: graph.num_edges] + edge_attr[graph.num_edges :]) / 2
         return graph.replace(x=self.mlp(x), edge_attr=edge_attr)
 
 

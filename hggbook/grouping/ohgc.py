@@ -1,7 +1,7 @@
 """Online hierarchical graph clustering (OHGC): merge the most confident pairs, round after round, until none is."""
 
 import torch
-from jaxtyping import Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from hggbook.grouping.graclus import ORDERS, graclus
@@ -16,7 +16,8 @@ class OHGC(nn.Module):
     reaches the cut; average the members of every cluster into a macro-node; prune the edges between macro-nodes that
     share a keypoint type; score the macro-nodes.
 
-    An edge under the cut only sits out this round: it is scored again in the next. Stopping is **per image**: an image
+    An edge under the cut only sits out this round. An edge is scored again when one of its nodes has merged; until then
+    its score cannot change and is kept, so a round costs what it changes. Stopping is **per image**: an image
     in which nothing merged loses its edges, so that a batch groups exactly as its images one by one. Training and
     inference run this same code.
 
@@ -28,6 +29,9 @@ class OHGC(nn.Module):
             the edges are cut", and without a cut the leftovers of different people are forced together in every round.
         max_rounds: safety cap; 0 for none but the number of nodes, at which every grouping has long ended.
         seed: of the visiting order of ``random``.
+        veto: undo a merge whose macro-node the node discriminator gives less than probability 1/2; that pair is not
+            tried again until one of its nodes has changed. Meant for inference: what is undone leaves no macro-node to
+            learn from. Choice: off; the paper says both that these predictions "supervise" and that they "suppress".
 
     Raises:
         ValueError: unknown order.
@@ -44,13 +48,14 @@ class OHGC(nn.Module):
         cut: float = 0.0,
         max_rounds: int = 0,
         seed: int = 0,
+        veto: bool = False,
     ):
         super().__init__()
         if order not in ORDERS:
             raise ValueError(f"order: expected one of {ORDERS}, got {order!r}")
         self.edge_discriminator = edge_discriminator
         self.node_discriminator = node_discriminator
-        self.order, self.cut, self.max_rounds, self.seed = order, cut, max_rounds, seed
+        self.order, self.cut, self.max_rounds, self.seed, self.veto = order, cut, max_rounds, seed, veto
 
     def forward(self, graph: Graph) -> Grouping:
         """Clusters a level-0 graph.
@@ -62,25 +67,38 @@ class OHGC(nn.Module):
         person = torch.arange(graph.num_nodes, device=graph.x.device)
         rounds = torch.zeros(graph.num_images, dtype=torch.int64, device=graph.x.device)
         levels: list[Level] = []
-        for step in range(self.max_rounds or graph.num_nodes):
+        for step in range(self.max_rounds or graph.num_nodes + self.veto * graph.num_edges):
             if graph.num_edges == 0:
                 break
-            logit = self.edge_discriminator(graph)
+            logit = self._score(graph)
             weight = logit.detach() - self.cut
             admissible = weight >= 0
             cluster = self._match(graph, weight, admissible, step)
             # What the pairs of candidates said in round 0 is the evidence that macro-edges accumulate.
-            macro = coarsen(graph.replace(edge_evidence=logit) if step == 0 else graph, cluster)
+            scored = graph.replace(edge_logit=logit, edge_evidence=logit if step == 0 else graph.edge_evidence)
+            macro = coarsen(scored, cluster)
             node_logit = self.node_discriminator(macro.x)
             made_of = torch.bincount(cluster, minlength=macro.num_nodes)
+            tried = _images_of(macro, made_of > 1)
+            if self.veto and bool((undone := (made_of > 1) & (node_logit < 0)).any()):
+                scored, cluster = _undo(scored, cluster, undone)
+                macro = coarsen(scored, cluster)
+                node_logit = self.node_discriminator(macro.x)
+                made_of = torch.bincount(cluster, minlength=macro.num_nodes)
             levels.append(Level(graph, logit, admissible, cluster, node_logit, made_of))
-
-            merged = torch.zeros_like(rounds, dtype=torch.bool)
-            merged[macro.batch[made_of > 1]] = True
+            merged = _images_of(macro, made_of > 1)
             rounds = rounds + merged
             person = cluster[person]
-            graph = _without_edges_of(macro, finished=~merged)
+            graph = macro.with_edges(tried[macro.batch[macro.edge_index[0]]])
         return Grouping(tuple(levels), person, rounds)
+
+    def _score(self, graph: Graph) -> Float[Tensor, "E"]:
+        """Scores the new edges; the others keep theirs, since nothing that the discriminator sees of them changed."""
+        new = torch.isnan(graph.edge_logit)
+        if new.all():
+            return self.edge_discriminator(graph)
+        logit = self.edge_discriminator(graph.with_edges(new))
+        return graph.edge_logit.masked_scatter(new, logit)
 
     def _match(self, graph: Graph, weight: Tensor, admissible: Tensor, step: int) -> Int64[Tensor, "N"]:
         rank = None
@@ -93,11 +111,34 @@ class OHGC(nn.Module):
         return torch.unique(label, return_inverse=True)[1]
 
 
-def _without_edges_of(graph: Graph, finished: Tensor) -> Graph:
-    keep = ~finished[graph.batch[graph.edge_index[0]]]
-    return graph.replace(
-        edge_index=graph.edge_index[:, keep],
-        edge_attr=None if graph.edge_attr is None else graph.edge_attr[keep],
-        edge_count=graph.edge_count[keep],
-        edge_evidence=graph.edge_evidence[keep],
-    )
+def _images_of(graph: Graph, chosen: Bool[Tensor, "N"]) -> Bool[Tensor, "B"]:
+    """Images that hold one of the chosen nodes."""
+    images = torch.zeros(graph.num_images, dtype=torch.bool, device=chosen.device)
+    images[graph.batch[chosen]] = True
+    return images
+
+
+def _undo(
+    graph: Graph, cluster: Int64[Tensor, "N"], undone: Bool[Tensor, "N2"]
+) -> tuple[Graph, Int64[Tensor, "N"]]:
+    """Takes the chosen clusters apart again, and scores the edges inside them so low that they stay apart."""
+    n = len(cluster)
+    node = torch.arange(n, device=cluster.device)
+    first = torch.full((len(undone),), n, device=cluster.device).scatter_reduce_(0, cluster, node, "amin")
+    apart = torch.unique(torch.where(undone[cluster], node, first[cluster]), return_inverse=True)[1]
+    i, j = graph.edge_index
+    inside = (cluster[i] == cluster[j]) & undone[cluster[i]]
+    return graph.replace(edge_logit=graph.edge_logit.masked_fill(inside, -torch.inf)), apart
+
+
+def final_logit(grouping: Grouping) -> Float[Tensor, "P"]:
+    """The node discriminator's logit of every final macro-node: is it one person? 0 where nothing was ever scored.
+
+    For pose scores. Choice: off by default; see `OHGC`'s ``veto`` for the other use of these predictions.
+
+    Paper: sec. 3.2 (macro-node discriminator).
+    """
+    people = int(grouping.person.max()) + 1 if len(grouping.person) else 0
+    if not grouping.levels:
+        return torch.zeros(people, device=grouping.person.device)
+    return grouping.levels[-1].node_logit

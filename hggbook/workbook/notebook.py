@@ -23,6 +23,7 @@ from IPython.display import HTML, display
 from matplotlib.figure import Figure
 
 from hggbook import paths, viz, widgets
+from hggbook.provenance import provenance
 from hggbook.workbook import exercises, results
 
 PROFILES = ("smoke", "cpu", "full")
@@ -119,7 +120,7 @@ class Context:
             exercises=self._checker.outcome(),
             figures=self._figures,
             wall_s=round(time.monotonic() - self._started, 2),
-            provenance=results.provenance(),
+            provenance=provenance(),
         )
         results.save(outcome, self.results_folder)
         print(f"{len(outcome.records)} results recorded in results/{outcome.number}.json (profile {self.profile})")

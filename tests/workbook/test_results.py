@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from hggbook.provenance import provenance
 from hggbook.workbook import results
 from hggbook.workbook.results import Record, Results
 
@@ -85,7 +86,7 @@ def test_a_file_that_is_no_result_is_named(tmp_path, text):
 
 
 def test_provenance_says_with_what_where_and_when():
-    found = results.provenance()
+    found = provenance()
     assert found["versions"]["torch"] == torch.__version__
     assert set(found) == {"versions", "commit", "device", "threads", "platform", "time"}
     assert found["time"].endswith("+00:00")

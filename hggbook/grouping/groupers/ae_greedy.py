@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from hggbook.types import Candidates
+from hggbook.types import Candidates, PairScores
 
 _NEVER = 1e10  # cost of leaving a candidate without a person
 
@@ -48,7 +48,7 @@ class AEGreedy:
     detection_threshold: float | None = None
     max_people: int | None = 30
 
-    def __call__(self, candidates: Candidates, scores: Float[Tensor, "..."] | None = None) -> Int64[Tensor, "N"]:
+    def __call__(self, candidates: Candidates, scores: PairScores | None = None) -> Int64[Tensor, "N"]:
         """Person of each candidate, -1 for those left out; ``scores`` is not looked at: the embeddings decide.
 
         People are numbered image by image, within an image in the order in which they were started.

@@ -3,10 +3,10 @@
 from typing import Protocol
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Int64
 from torch import Tensor
 
-from hggbook.types import Candidates
+from hggbook.types import Candidates, PairScores
 
 
 class Grouper(Protocol):
@@ -19,7 +19,7 @@ class Grouper(Protocol):
     Paper: sec. 3.2 (grouping), sec. 4 (comparison with associative embedding).
     """
 
-    def __call__(self, candidates: Candidates, scores: Float[Tensor, "..."] | None = None) -> Int64[Tensor, "N"]: ...
+    def __call__(self, candidates: Candidates, scores: PairScores | None = None) -> Int64[Tensor, "N"]: ...
 
 
 def number_groups(group: Int64[Tensor, "N"]) -> Int64[Tensor, "N"]:

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Int64
 from torch import Tensor
 
 from hggbook.grouping.groupers.base import number_groups
-from hggbook.types import Candidates, Targets
+from hggbook.types import Candidates, PairScores, Targets
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Oracle:
 
     targets: Targets
 
-    def __call__(self, candidates: Candidates, scores: Float[Tensor, "..."] | None = None) -> Int64[Tensor, "N"]:
+    def __call__(self, candidates: Candidates, scores: PairScores | None = None) -> Int64[Tensor, "N"]:
         """Person of each candidate, none left out; ``scores`` is not looked at.
 
         Raises:

@@ -1,0 +1,212 @@
+"""The grouping study: every row on the same data with the same budget, several seeds; one JSON file per run.
+
+A run is trained on the training part, its cut is chosen on the tune part, and both its tune and its test scores are
+written. Rows are compared, and the default is chosen, on **tune**; test is for the final claims. Runs that are there
+already are not repeated, so a study can be interrupted, spread over machines, and collected at any time.
+"""
+
+import json
+import multiprocessing
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hggbook import paths
+from hggbook.ablations.rows import DEFAULT, FROZEN, POSE, Row
+from hggbook.ablations.scoring import image_scores
+from hggbook.compare.candidates import Measured, calibrate_contender, hgg_contender, measure
+from hggbook.config import Config, preset
+from hggbook.data.coco import in_split
+from hggbook.data.labelled import LabelledCandidates, load_labelled, simulated
+from hggbook.data.source import pose_file, simulation_of
+from hggbook.model import HGG, build, load_weights
+from hggbook.provenance import provenance
+from hggbook.skeleton import SKELETONS
+from hggbook.train import train
+
+CUTS = (-2.0, -1.0, 0.0, 1.0)
+SIMULATION_SEED = 1_000_000  # of the candidates of tune and test: no epoch of training draws the same
+
+
+@dataclass(frozen=True)
+class Study:
+    """What all runs of a study share.
+
+    Attributes:
+        track: ``pose`` or ``frozen``.
+        steps: of training, for a row of budget 1.
+        folder: where runs and results go.
+        preset: simulation of the pose track.
+        frozen: folder with ``train.safetensors``, ``tune.safetensors``, ``test.safetensors`` (`hggbook freeze`).
+        tune_images, test_images: at most so many are scored; 0: all.
+        settings: changes to every row, as for `Config.override`.
+    """
+
+    track: str
+    steps: int
+    folder: Path
+    preset: str = "hard"
+    frozen: Path | None = None
+    tune_images: int = 0
+    test_images: int = 0
+    settings: tuple[str, ...] = ()
+
+
+def config_of(study: Study, row: Row, seed: int) -> Config:
+    """The config of one run.
+
+    Raises:
+        ValueError: a setting that no config has.
+
+    Not in the paper: bookkeeping.
+    """
+    config = preset("pose").override(f"seed={seed}", f"data.preset={study.preset}")
+    config = config.override(f"train.joint_steps={study.steps * row.budget}", f"train.save_every={study.steps}")
+    if study.track == FROZEN:
+        if study.frozen is None:
+            raise ValueError("track frozen: expected the folder with train, tune and test.safetensors")
+        config = config.override("data.kind=candidates", **{"data.train": str(study.frozen / "train.safetensors")})
+    return config.override(*study.settings, *row.settings)
+
+
+def scored_images(study: Study, config: Config, part: str) -> LabelledCandidates:
+    """The tune or test images of a study: people grouped there are counted. Only images with two people or more."""
+    if study.track == FROZEN:
+        return _frozen_part(study.frozen / f"{part}.safetensors", getattr(study, f"{part}_images"))
+    return _simulated_part(config, part, getattr(study, f"{part}_images"))
+
+
+def run(study: Study, row: Row, seed: int) -> dict[str, Any]:
+    """One run: trained (or the default's weights taken), its cut chosen on tune, scored on tune and test.
+
+    Returns:
+        The result, as it was written; read from its file if it was there already.
+
+    Raises:
+        ValueError: the default's weights are needed and not there; a bad row; missing data.
+
+    Not in the paper: the study is ours.
+    """
+    place = result_file(study, row, seed)
+    config = config_of(study, row, seed)
+    if place.is_file():
+        known = json.loads(place.read_text(encoding="utf-8"))
+        if known["config"] == _portable(config, study):
+            return known
+    torch.set_num_threads(1)
+    started, cpu = time.perf_counter(), time.process_time()
+    model, trained_for = _trained(study, row, seed, config)
+    told: dict[str, Any] = {"study": "grouping", "track": study.track, "row": row.name, "group": row.group}
+    told |= {"seed": seed, "steps": trained_for, "training_cpu_s": round(time.process_time() - cpu, 1)}
+    told["training_wall_s"] = round(time.perf_counter() - started, 1)
+    told["parameters"] = sum(p.numel() for p in model.grouping_parameters())
+
+    contender = hgg_contender(model, 0.0)
+    tune, test = scored_images(study, config, "tune"), scored_images(study, config, "test")
+    cut, tried = calibrate_contender(contender, tune, values=CUTS)
+    told["cut"] = cut
+    told["tune"] = {str(value): summary(found) for value, found in tried.items()}
+    at_cut = measure({"hgg": contender.make(cut)}, test.batches(64))["hgg"]
+    told["test"] = summary(at_cut)
+    if study.track == FROZEN:
+        told |= image_scores(model, config, study.frozen, CUTS)
+    told |= {"images": {"tune": tune.num_images, "test": test.num_images}}
+    told |= {"wall_s": round(time.perf_counter() - started, 1), "cpu_s": round(time.process_time() - cpu, 1)}
+    told |= {"config": _portable(config, study), "provenance": provenance()}
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with paths.whole_file(place) as temporary:
+        temporary.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    return told
+
+
+def run_all(
+    study: Study, rows: Sequence[Row], seeds: Sequence[int], *, jobs: int = 1,
+    on_result: Callable[[dict[str, Any]], None] = lambda result: None,
+) -> list[dict[str, Any]]:
+    """Every row with every seed, the rows that need the default's weights last.
+
+    Args:
+        jobs: processes at once, each with one thread.
+        on_result: called with each result as it comes.
+
+    Not in the paper: the study is ours.
+    """  # fmt: skip
+    if any(not row.trained for row in rows) and all(row.name != DEFAULT for row in rows):
+        raise ValueError(f"rows: some only change what follows training and need the row {DEFAULT!r} too")
+    waves = [[(row, seed) for seed in seeds for row in rows if row.trained == trained] for trained in (True, False)]
+    results = []
+    for wave in waves:
+        if jobs == 1:
+            for row, seed in wave:
+                results.append(run(study, row, seed))
+                on_result(results[-1])
+            continue
+        with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+            for future in [pool.submit(run, study, row, seed) for row, seed in wave]:
+                results.append(future.result())
+                on_result(results[-1])
+    return results
+
+
+def result_file(study: Study, row: Row, seed: int) -> Path:
+    """Where a run's result is written."""
+    return study.folder / study.track / _slug(row.name) / f"seed{seed}.json"
+
+
+def summary(measured: Measured) -> dict[str, float]:
+    """The shares of a grouping and what they are of, for a result file."""
+    total = measured.total
+    shares = {name: round(getattr(total, name), 5) for name in ("f1", "perfect_share", "precision", "recall")}
+    counts = {"people": total.people, "splits": total.splits, "merges": total.merges, "mixed": total.mixed}
+    return shares | counts | {"ms_per_image": round(measured.milliseconds, 2)}
+
+
+def _trained(study: Study, row: Row, seed: int, config: Config) -> tuple[HGG, int]:
+    if not row.trained:
+        weights = study.folder / study.track / _slug(DEFAULT) / f"seed{seed}" / "weights.safetensors"
+        if not weights.is_file():
+            raise ValueError(f"row {row.name!r}: needs the weights of row {DEFAULT!r} with seed {seed} first")
+        model = build(config, with_detector=False)
+        model.load_state_dict(load_weights(weights)[0].state_dict())
+        return model.eval(), 0
+    folder = result_file(study, row, seed).with_suffix("")
+    done = train(config, folder, resume=(folder / "config.json").is_file())
+    (folder / "checkpoint.pt").unlink(missing_ok=True)  # the weights are there; the optimiser's state is not needed
+    return done.model.eval(), done.step
+
+
+@cache
+def _frozen_part(path: Path, limit: int) -> LabelledCandidates:
+    labelled, _ = load_labelled(path)
+    labelled = labelled.select(labelled.people >= 2)
+    return labelled.select(torch.arange(min(limit or labelled.num_images, labelled.num_images)))
+
+
+def _simulated_part(config: Config, part: str, limit: int) -> LabelledCandidates:
+    skeleton = SKELETONS[config.skeleton]
+    found = pose_file(config)
+    keep = in_split(found.image_id, part, "poses") & (found.batch.bincount(minlength=found.num_images) >= 2)
+    rows = keep.nonzero().squeeze(1)
+    chosen = found.select(rows[: limit or len(rows)])
+    return simulated(chosen, simulation_of(config, training=False), skeleton, SIMULATION_SEED)
+
+
+def _portable(config: Config, study: Study) -> dict[str, Any]:
+    """The config as data, without the place of the frozen candidates on this machine."""
+    values = config.to_dict()
+    if study.track == FROZEN:
+        values["data"]["train"] = Path(values["data"]["train"]).name
+    return values
+
+
+def _slug(name: str) -> str:
+    return "-".join("".join(c if c.isalnum() else " " for c in name).split())
+
+
+__all__ = ["CUTS", "POSE", "Study", "config_of", "result_file", "run", "run_all", "scored_images", "summary"]

@@ -1,0 +1,116 @@
+"""Results of a study as tables: mean and standard deviation over the seeds, beside the default's. For reports."""
+
+import json
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hggbook.ablations.rows import DEFAULT, FROZEN, ROWS
+
+Result = dict[str, Any]
+
+
+def read_results(folder: Path, track: str) -> list[Result]:
+    """All runs of a track below a study's folder.
+
+    Raises:
+        ValueError: a file that is no result of a study.
+
+    Not in the paper: bookkeeping.
+    """
+    results = []
+    for path in sorted((folder / track).glob("*/seed*.json")):
+        try:
+            result = json.loads(path.read_text(encoding="utf-8"))
+            results.append(result)
+            result["row"], result["seed"], result["tune"]
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise ValueError(f"{path}: expected a result of a study, got {type(error).__name__}: {error}") from None
+    return results
+
+
+def compact(results: Sequence[Result]) -> dict[str, Any]:
+    """Results as they are committed: the config once per row instead of once per run.
+
+    Not in the paper: bookkeeping.
+    """
+    rows: dict[str, Any] = {}
+    for result in sorted(results, key=_order):
+        row = rows.setdefault(result["row"], {"group": result["group"], "config": result["config"], "runs": []})
+        row["runs"].append({key: value for key, value in result.items() if key not in ("config", "row", "group")})
+    return rows
+
+
+def expand(rows: dict[str, Any]) -> list[Result]:
+    """Inverse of `compact`, but for the seed inside of the config."""
+    return [
+        {"row": name, "group": row["group"], "config": row["config"], **run}
+        for name, row in rows.items()
+        for run in row["runs"]
+    ]
+
+
+def grouping_table(results: Sequence[Result]) -> str:
+    """The rows of a study as Markdown, in the order of `ROWS`.
+
+    ``tune`` is what rows are compared and chosen by; differences to the default are means over the seeds of both.
+
+    Not in the paper: the study is ours.
+    """
+    frozen = any(result["track"] == FROZEN for result in results)
+    by_row: dict[str, dict[int, Result]] = {}
+    for result in results:
+        by_row.setdefault(result["row"], {})[result["seed"]] = result
+    default = by_row.get(DEFAULT, {})
+    heads = ["varies", "row", "seeds", "F1 tune", "against default", "F1 test", "perfect test", "cut"]
+    heads += ["AP tune", "AP test", "against default (AP test)"] if frozen else []
+    heads += ["parameters", "CPU s"]
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for row in ROWS:
+        runs = by_row.get(row.name)
+        if not runs:
+            continue
+        cells = [row.group, row.name, str(len(runs)), spread([tune_f1(run) for run in runs.values()])]
+        cells.append(_against(runs, default, tune_f1))
+        cells.append(spread([run["test"]["f1"] for run in runs.values()]))
+        cells.append(spread([run["test"]["perfect_share"] for run in runs.values()]))
+        cells.append(", ".join(f"{cut:g}" for cut in sorted({run["cut"] for run in runs.values()})))
+        if frozen:
+            cells.append(spread([ap_tune(run) for run in runs.values()]))
+            cells.append(spread([run["ap_test"] for run in runs.values()]))
+            cells.append(_against(runs, default, lambda run: run["ap_test"]))
+        some = next(iter(runs.values()))
+        cells += [f"{some['parameters']:,}", f"{statistics.mean(run['training_cpu_s'] for run in runs.values()):.0f}"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def tune_f1(result: Result) -> float:
+    """Pairwise F1 on the tune part at the cut that was chosen there."""
+    return result["tune"][str(result["cut"])]["f1"]
+
+
+def ap_tune(result: Result) -> float:
+    """AP on the tune part at the cut that was chosen there."""
+    return result["ap_tune"][str(result["ap_cut"])]
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean and standard deviation (of a sample, so only from two values on)."""
+    text = f"{statistics.mean(values):.3f}"
+    return f"{text} ± {statistics.stdev(values):.3f}" if len(values) > 1 else text
+
+
+def _against(runs, default, value) -> str:
+    shared = sorted(runs.keys() & default.keys())
+    if not shared or runs is default:
+        return ""
+    differences = [value(runs[seed]) - value(default[seed]) for seed in shared]
+    text = f"{statistics.mean(differences):+.3f}"
+    return f"{text} ± {statistics.stdev(differences):.3f}" if len(differences) > 1 else text
+
+
+def _order(result: Result) -> tuple[int, int]:
+    names = [row.name for row in ROWS]
+    return (names.index(result["row"]) if result["row"] in names else len(names), result["seed"])

@@ -1,0 +1,146 @@
+"""``hggbook freeze | ablate | oracle``: experiments on the method."""
+
+import argparse
+import json
+from pathlib import Path
+
+from hggbook.cli.common import command
+
+STUDIES = ("grouping", "groupers")
+
+
+def add(commands) -> None:
+    """Declares this family's commands."""
+    freeze = command(commands, "freeze", _freeze, "Keep a detector's candidates of scenes, to study grouping.")
+    freeze.add_argument("folder", type=Path, help="new files train, tune and test.safetensors with their annotations")
+    freeze.add_argument("--weights", required=True, help="of the detector: name in data/weights, or a file")
+    freeze.add_argument("--train", type=int, default=4000, help="scenes (seed 0, as the detector trained on)")
+    freeze.add_argument("--tune", type=int, default=400, help="scenes (seed 1)")
+    freeze.add_argument("--test", type=int, default=800, help="scenes (seed 2)")
+    freeze.add_argument("--threads", type=int, help="CPU threads")
+
+    text = "Ablation studies: same budget for every row, several seeds; runs that are there already are not repeated."
+    ablate = command(commands, "ablate", _ablate, text)
+    ablate.add_argument("study", choices=STUDIES, help="grouping: variants of HGG; groupers: all groupers, same scores")
+    ablate.add_argument("--track", choices=("pose", "frozen"), default="pose", help="default: pose")
+    ablate.add_argument("--out", type=Path, default=Path("runs/ablate"), help="folder of runs and results")
+    ablate.add_argument("--frozen", type=Path, help="folder that hggbook freeze wrote (track frozen)")
+    ablate.add_argument("--preset", default="hard", help="simulation of the pose track; default: hard")
+    ablate.add_argument("--steps", type=int, default=800, help="of training, for a row of single budget")
+    ablate.add_argument("--seeds", type=int, default=3, help="seeds 0 to this minus one")
+    ablate.add_argument("--seed", type=int, help="this seed only (for arrays of jobs)")
+    ablate.add_argument("--rows", nargs="+", metavar="ROW", help="these rows only")
+    ablate.add_argument("--images", type=int, default=0, help="at most so many tune and test images; default: all")
+    ablate.add_argument("--jobs", type=int, default=1, help="runs at once, one thread each")
+    ablate.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="changes to every row")
+    ablate.add_argument("--weights", nargs="+", help="groupers: HGG's weights, one of each seed")
+    ablate.add_argument("--collect", action="store_true", help="run nothing; show the table of what is there")
+    ablate.add_argument("--write", type=Path, metavar="FILE", help="also write the results as one JSON file")
+
+    oracle = command(commands, "oracle", _oracle, "Check that OHGC with oracle scores finds a pose file's true people.")
+    oracle.add_argument("annotations", help="COCO keypoint file (json or json.gz)")
+    oracle.add_argument("--order", default="mutual", help="mutual, heaviest or random")
+    oracle.add_argument("--part", type=int, default=1, help="check every so-manieth image only")
+    oracle.add_argument("--batch", type=int, default=128)
+
+
+def _freeze(args: argparse.Namespace) -> None:
+    import shutil
+
+    import torch
+
+    from hggbook.data.labelled import save_labelled
+    from hggbook.data.source import scenes_of
+    from hggbook.freeze import freeze
+    from hggbook.model import load_weights
+    from hggbook.weights import find_weights
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    model, config = load_weights(find_weights(args.weights))
+    args.folder.mkdir(parents=True, exist_ok=True)
+    for part, count, seed in (("train", args.train, 0), ("tune", args.tune, 1), ("test", args.test, 2)):
+        scenes = scenes_of(config, config.data.num_scenes if part == "train" else count, seed, progress=True)
+        scenes = scenes.select(scenes.image_ids[:count].tolist())
+        labelled = freeze(model, scenes, config, progress=True)
+        shutil.copyfile(scenes.annotations, args.folder / f"{part}.json")
+        facts = {"annotations": f"{part}.json", "skeleton": config.skeleton, "weights": Path(args.weights).name}
+        facts |= {"scenes": f"{config.data.preset}:{count}:{seed}", "detector": config.to_dict()}
+        save_labelled(args.folder / f"{part}.safetensors", labelled, **facts)
+        print(f"{part}: {count} scenes, {len(labelled.candidates)} candidates")
+
+
+def _ablate(args: argparse.Namespace) -> None:
+    from hggbook.ablations.grouping import Study
+
+    images = {"tune_images": args.images, "test_images": args.images}
+    study = Study(
+        args.track, args.steps, args.out, args.preset, args.frozen, **images, settings=tuple(args.set)
+    )  # fmt: skip
+    if args.study == "grouping":
+        _grouping(args, study)
+    else:
+        _groupers(args, study)
+
+
+def _grouping(args, study) -> None:
+    from hggbook.ablations.grouping import run_all
+    from hggbook.ablations.rows import rows_of
+    from hggbook.ablations.tables import compact, grouping_table, read_results, tune_f1
+
+    def tell(result) -> None:
+        scores = f"F1 tune {tune_f1(result):.3f} test {result['test']['f1']:.3f}"
+        scores += f" AP test {result['ap_test']:.3f}" if "ap_test" in result else ""
+        print(f"{result['row']}, seed {result['seed']}: {scores} ({result['wall_s']:.0f} s)", flush=True)
+
+    if not args.collect:
+        seeds = range(args.seeds) if args.seed is None else [args.seed]
+        run_all(study, rows_of(args.track, args.rows), list(seeds), jobs=args.jobs, on_result=tell)
+    results = read_results(args.out, args.track)
+    if not results:
+        raise ValueError(f"{args.out}: holds no results of track {args.track}")
+    print(grouping_table(results))
+    if args.write:
+        _write(args.write, {"study": "grouping", "track": args.track, "rows": compact(results)})
+
+
+def _groupers(args, study) -> None:
+    from hggbook.ablations.contest import OVERLAP, PEOPLE, contest
+    from hggbook.model import load_weights
+    from hggbook.provenance import provenance
+    from hggbook.weights import find_weights
+
+    if not args.weights:
+        raise ValueError("--weights: expected HGG's weights, whose scores the other groupers get")
+    told = {"study": "groupers", "track": args.track, "preset": args.preset, "people": PEOPLE, "overlap": OVERLAP}
+    told |= {"provenance": provenance(), "weights": {}}
+    for name in args.weights:
+        model, config = load_weights(find_weights(name))
+        config = config.override(f"data.preset={args.preset}")
+
+        def tell(grouper, result) -> None:
+            shares = result["test"]
+            print(
+                f"{grouper:<22} F1 {shares['f1']:.3f} perfect {shares['perfect_share']:.3f} "
+                f"{shares['ms_per_image']:8.2f} ms/image (at {result['value']:g}; {result['scores']})", flush=True,
+            )  # fmt: skip
+
+        told["weights"][Path(name).parent.name or name] = contest(model, config, study, on_result=tell)
+    if args.write:
+        _write(args.write, told)
+
+
+def _write(path: Path, told) -> None:
+    from hggbook.paths import whole_file
+
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    print(f"written: {path}")
+
+
+def _oracle(args: argparse.Namespace) -> int:
+    from hggbook.oracle import check_pose_file
+
+    result = check_pose_file(args.annotations, order=args.order, part=args.part, batch_size=args.batch)
+    print(result)
+    return 0 if result.wrong == 0 else 1
