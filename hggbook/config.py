@@ -210,7 +210,7 @@ def preset(size: str) -> Config:
                 least_people=2,
             ),
             train=TrainConfig(
-                batch=8, pretrain_steps=0, joint_steps=7000, grouping_learning_rate=2e-3, warmup=50, decay="linear",
+                batch=8, pretrain_steps=0, joint_steps=7000, grouping_learning_rate=4e-3, warmup=50, decay="linear",
                 clip=5.0,
             ),
         )
