@@ -51,6 +51,12 @@ class Skeleton:
             order[left], order[right] = right, left
         return tuple(order)
 
+    @property
+    def bones(self) -> tuple[Pair, ...]:
+        """The tree's links, then the drawn bones that it lacks: the order of greedy parsing, bone by bone."""
+        known = {frozenset(pair) for pair in self.tree}
+        return (*self.tree, *(pair for pair in self.drawn if frozenset(pair) not in known))
+
     def linked(self, configuration: str) -> np.ndarray:
         """Which ordered pairs of keypoint types a graph configuration connects.
 

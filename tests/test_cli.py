@@ -114,24 +114,29 @@ def test_the_pose_track_trains_the_grouping_stage_on_annotations_alone(home, cap
     assert capsys.readouterr().out.startswith("1 images, 1 candidates: 1 people (hgg")
 
 
-def test_the_track_is_a_setting_and_settings_come_after_it(monkeypatch):
-    assert config_of("tiny", "pose", ["data.train=f"]) == preset("tiny").override("data.kind=poses", "data.train=f")
+def test_the_track_is_a_setting_and_settings_come_after_it(tmp_path):
+    (tmp_path / "f.json").write_text("")
+    file = f"data.train={tmp_path / 'f.json'}"
+    assert config_of("tiny", "pose", [file]) == preset("tiny").override("data.kind=poses", file)
     assert config_of(None, "image", []) == config_of(None, None, []) == preset("tiny")
     assert config_of("tiny", "image", ["data.kind=coco"]).data.kind == "coco"
-    own = config_of(None, "pose", ["data.train=f", "grouping.layers=2"])
-    assert own == preset("pose").override("data.kind=poses", "data.train=f", "grouping.layers=2")
-    for track, setting in (("image", "poses"), ("pose", "coco")):
+    own = config_of(None, "pose", [file, "grouping.layers=2"])
+    assert own == preset("pose").override("data.kind=poses", file, "grouping.layers=2")
+    for track, setting in (("image", "poses"), ("image", "candidates"), ("pose", "coco")):
         with pytest.raises(ValueError, match=f"--track {track}: contradicts the config's data.kind={setting}"):
             config_of("tiny", track, [f"data.kind={setting}"])
 
 
 def test_the_pose_track_reads_the_poses_of_the_data_folder_if_no_file_is_named(home, monkeypatch):
     monkeypatch.setenv("HGGBOOK_DATA", str(home))
+    (home / POSES).parent.mkdir()
+    (home / POSES).write_text("")
     assert config_of("tiny", "pose", []).data.train == POSES
-    assert config_of("tiny", "pose", ["data.train=mine.json"]).data.train == "mine.json"
+    assert config_of(None, "pose", []).data.train == POSES
     monkeypatch.delenv("HGGBOOK_DATA")
-    with pytest.raises(ValueError, match=r"--set data.train=FILE \(COCO format\), or HGGBOOK_DATA"):
-        config_of("tiny", "pose", [])
+    for missing in ([], ["data.train=mine.json"]):
+        with pytest.raises(ValueError, match=r"not found.*--set data.train=FILE \(COCO format\), or HGGBOOK_DATA"):
+            config_of("tiny", "pose", missing)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +150,7 @@ def test_a_run_goes_on_with_its_own_config(home, capsys, given):
 
 
 def test_help_does_not_wait_for_torch():
-    commands = ("doctor", "book", "scenes", "train", "evaluate", "group", "oracle")
+    commands = ("doctor", "book", "scenes", "train", "evaluate", "group", "freeze", "ablate", "oracle")
     code = """
 import sys
 from hggbook.cli import main

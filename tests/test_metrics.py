@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hggbook.metrics import GroupingCounts, grouping_counts
+from hggbook.metrics import GroupingCounts, grouping_counts, image_counts
 from hggbook.types import Targets
 
 
@@ -163,3 +163,24 @@ def test_counts_of_a_batch_are_the_sum_of_its_images(first, second):
         first[3] + second[3],
     )
     assert count(*joined) == sum([count(*first), count(*second)], GroupingCounts())
+
+
+@given(st.integers(0, 10_000))
+def test_counts_of_images_add_up_to_those_of_the_batch(seed):
+    g = torch.Generator().manual_seed(seed)
+    sizes = torch.randint(0, 7, (4,), generator=g).tolist()
+    image = torch.repeat_interleave(torch.arange(4), torch.tensor(sizes))
+    n = len(image)
+    owner = torch.where(torch.rand(n, generator=g) < 0.7, image * 2 + torch.randint(2, (n,), generator=g), -1)
+    twin = torch.where((owner < 0) & (torch.rand(n, generator=g) < 0.5), image * 2, -1)
+    cluster = torch.where(torch.rand(n, generator=g) < 0.9, image * 3 + torch.randint(3, (n,), generator=g), -1)
+    truth = Targets(
+        owner, twin, torch.rand(n, generator=g) < 0.9, torch.ones(8, 17, dtype=torch.bool),
+        torch.repeat_interleave(torch.arange(4), 2),
+    )  # fmt: skip
+    rows = image_counts(cluster, truth, image, 4)
+    assert GroupingCounts(*rows.sum(dim=0).tolist()) == grouping_counts(cluster, truth)
+    for i in range(4):
+        here = image == i
+        part = Targets(owner[here], twin[here], truth.counts[here], truth.annotated, truth.batch)
+        assert GroupingCounts(*rows[i].tolist()) == grouping_counts(cluster[here], part)

@@ -26,7 +26,7 @@ def add(commands) -> None:
         help="of pairs, for contraction, multicut, spectral, bones: HGG's first round (default), or embedding distance",
     )  # fmt: skip
     group.add_argument(
-        "--cut", type=float, help="lowest logit of one person, by HGG's scores; default: hgg as tuned, others 0"
+        "--cut", type=float, help="lowest logit of one person, by HGG's scores; default: as tuned with the weights"
     )
     group.add_argument(
         "--threshold", type=float,
@@ -38,7 +38,7 @@ def add(commands) -> None:
 def _group(args: argparse.Namespace) -> None:
     learned = _check(args)
     from hggbook.data.candidate_file import read_candidates
-    from hggbook.data.simulate import Simulation
+    from hggbook.data.simulation import Simulation
     from hggbook.decode import decode
     from hggbook.evaluate import to_coco_results, write_results
     from hggbook.weights import load
@@ -102,7 +102,6 @@ def _grouper(args, skeleton, model, config):
     import torch
 
     from hggbook.grouping import groupers
-    from hggbook.grouping.groupers.scores import embedding_scores, round_scores
 
     threshold = args.threshold if args.threshold is not None else config.baseline.threshold if config else 1.0
     if args.grouper == "ae":
@@ -111,17 +110,17 @@ def _grouper(args, skeleton, model, config):
         if args.cut is not None:
             model.ohgc.cut = args.cut
         return lambda candidates: model.group(candidates).person
-    redundant = [bone for bone in skeleton.drawn if bone not in skeleton.tree and bone[::-1] not in skeleton.tree]
     by_pairs = {
         "contraction": groupers.Contraction,
         "multicut": groupers.Multicut,
         "spectral": groupers.Spectral,
-        "bones": lambda: groupers.GreedyBones((*skeleton.tree, *redundant)),
+        "bones": lambda: groupers.GreedyBones(skeleton.bones),
     }[args.grouper]()
     if args.scores == "embedding":
         linked = torch.from_numpy(skeleton.linked("full"))
-        return lambda candidates: by_pairs(candidates, embedding_scores(candidates, linked, threshold))
-    return lambda candidates: by_pairs(candidates, round_scores(model.group(candidates), args.cut or 0.0))
+        return lambda candidates: by_pairs(candidates, groupers.embedding_scores(candidates, linked, threshold))
+    cut = args.cut if args.cut is not None else config.grouping.cut
+    return lambda candidates: by_pairs(candidates, model.score_pairs(candidates, cut))
 
 
 def _in_batches(candidates, group, device):

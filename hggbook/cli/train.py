@@ -57,8 +57,8 @@ def _train(args: argparse.Namespace) -> int:
 def config_of(name: str | None, track: str | None, settings: list[str]) -> Config:
     """The config of a new run: a preset or a file, then the track, then single settings.
 
-    The pose track starts from preset ``pose``, sets ``data.kind=poses``, and reads the poses of ``HGGBOOK_DATA`` if no
-    annotation file is named.
+    The pose track starts from preset ``pose`` if no other is named, sets ``data.kind=poses``, and reads the poses of
+    ``HGGBOOK_DATA`` if no annotation file is named.
 
     Raises:
         ValueError: unknown keys or values; settings that contradict the track; no annotations for the pose track.
@@ -67,15 +67,18 @@ def config_of(name: str | None, track: str | None, settings: list[str]) -> Confi
     pose = track == "pose"
     config = read_config(name or ("pose" if pose else "tiny"))
     config = config.override(*(["data.kind=poses"] if pose else []), *settings)
-    if track and pose != (config.data.kind == "poses"):
+    grouping_alone = config.data.kind in ("poses", "candidates")
+    if (pose and config.data.kind != "poses") or (track == "image" and grouping_alone):
         raise ValueError(f"--track {track}: contradicts the config's data.kind={config.data.kind}")
-    if config.data.kind == "poses" and not config.data.train:
-        if paths.data_root() is None:
+    if config.data.kind == "poses":
+        config = config.override(f"data.train={config.data.train or POSES}")
+        try:
+            paths.find_data(config.data.train)
+        except ValueError as error:
             raise ValueError(
-                f"the pose track needs annotated keypoints: --set data.train=FILE (COCO format), or "
+                f"{error}; the pose track needs annotated keypoints: --set data.train=FILE (COCO format), or "
                 f"{paths.DATA_VARIABLE} set to a folder that holds {POSES}"
-            )
-        config = config.override(f"data.train={POSES}")
+            ) from None
     return config
 
 

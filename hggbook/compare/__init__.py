@@ -1,8 +1,7 @@
 """Groupers side by side on the same candidates: on images by AP, on labelled candidates by pairs and people."""
 
 from hggbook.compare.candidates import Contender, Measured, calibrate_contender, hgg_contender, measure
-
-#from hggbook.compare.contenders import contenders_of
+from hggbook.compare.contenders import contenders_of
 from hggbook.compare.images import Score, calibrate, compare, groupers_of
 from hggbook.compare.intervals import Interval, f1_of, paired_difference, perfect_of, share_interval
 

@@ -49,7 +49,7 @@ def share_interval(
 
 
 def paired_difference(
-    ours: Int64[Tensor, "B 8"], theirs: Int64[Tensor, "B 8"], share: Share = f1_of, *, repeats: int = 2000,
+    ours: Int64[Tensor, "B 8"], theirs: Int64[Tensor, "C 8"], share: Share = f1_of, *, repeats: int = 2000,
     seed: int = 0,
 ) -> Interval:
     """How much ``ours`` is ahead of ``theirs`` on the same images: they are resampled together.

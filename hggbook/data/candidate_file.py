@@ -80,9 +80,7 @@ class CandidateFile(Record):
     skeleton: Skeleton
 
 
-def read_candidates(
-    path: str | os.PathLike, size: int = 512, skeletons: Sequence[Skeleton] = _KNOWN
-) -> CandidateFile:
+def read_candidates(path: str | os.PathLike, size: int = 512, skeletons: Sequence[Skeleton] = _KNOWN) -> CandidateFile:
     """Keypoint candidates of a file, put into the square of a network input: long side fitted, image centred.
 
     That is the frame in which detection and simulation put them, so that a trained grouper sees familiar numbers.

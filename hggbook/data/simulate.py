@@ -1,78 +1,36 @@
 """The pose track: candidates simulated from annotated keypoints, without any image.
 
 So grouping can be studied, trained and measured on every annotated person of COCO on a laptop. Every number of the
-simulation is a named field of `Simulation`; every random draw is a hash of (seed, image id, person, keypoint type), so
-an image gives the same candidates in whatever batch, order or process it is simulated.
+simulation is a named field of `hggbook.data.simulation.Simulation`; every random draw is a hash of (seed, image id,
+person, keypoint type), so an image gives the same candidates in whatever batch, order or process it is simulated.
 
 Not in the paper: the paper always detects.
 """
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from hggbook.data.coco import PoseSet
-from hggbook.grouping.graph import pairs_within_images, scramble
+from hggbook.data.draws import Draws, at_quantile, by_type, correlated
+from hggbook.data.simulated_people import boxes, channel_name, into_input, person_embedding
+from hggbook.data.simulation import QUANTILES, SIMULATIONS, Effects, Numbers, Simulation
+from hggbook.data.surroundings import centres, crowding_at, look_around
+from hggbook.grouping.graph import scramble
+from hggbook.labels import match_candidates
 from hggbook.skeleton import Skeleton
-from hggbook.types import Candidates, Targets
+from hggbook.types import Batch, Candidates, Targets
 
+__all__ = ["MATCH_RADIUS", "SIMULATIONS", "Simulation", "simulate"]
 
-@dataclass(frozen=True)
-class Simulation:
-    """How a detector is imitated. Probabilities are per annotated keypoint, unless said otherwise.
+MATCH_RADIUS = math.sqrt(8 * math.log(2))
+"""Where OKS falls to 0.5, in units of (COCO's sigma x person's size): farther away, a candidate is no match."""
 
-    Attributes:
-        size: long side of the network input in pixels; images are fitted into its square and centred.
-        jitter: localisation error, standard deviation per axis in units of (COCO's sigma x square root of area).
-        miss_seen, miss_occluded: probability that a keypoint has no candidate, by visibility.
-        duplicate: probability of a second candidate on a keypoint.
-        background: probability of a candidate that is nobody's, of a random type, near the person.
-        background_spread: where: uniform in the box of the person's keypoints, enlarged by this factor.
-        embedding_step: mean distance of the embeddings of the people of an image, who stand in random order.
-        embedding_spread: standard deviation of each person's own embedding around its place in that order.
-        collide: probability (per person) of taking over the embedding of the nearest other person ...
-        collide_spread: ... up to this standard deviation.
-        noise_seen, noise_occluded, noise_background: standard deviation of the embedding of a single candidate.
-        score_seen, score_occluded, score_background: mean confidence of a candidate.
-        score_spread: standard deviation of the confidence (clipped to 0.1 .. 1).
-        mirror: probability (per image) of a left-right mirrored image: augmentation for training.
-        zoom: largest factor (per image) by which people are shrunk around a random point: augmentation for training.
-    """
-
-    size: int = 512
-    jitter: float = 0.5
-    miss_seen: float = 0.08
-    miss_occluded: float = 0.20
-    duplicate: float = 0.03
-    background: float = 0.08
-    background_spread: float = 1.5
-    embedding_step: float = 1.0
-    embedding_spread: float = 0.3
-    collide: float = 0.35
-    collide_spread: float = 0.35
-    noise_seen: float = 0.25
-    noise_occluded: float = 0.4
-    noise_background: float = 1.0
-    score_seen: float = 0.65
-    score_occluded: float = 0.5
-    score_background: float = 0.4
-    score_spread: float = 0.15
-    mirror: float = 0.0
-    zoom: float = 1.0
-
-
-SIMULATIONS = {
-    # A first guess at a mediocre detector: one-dimensional embeddings of which a third collide with a neighbour's.
-    "hard": Simulation(),
-    # Perfect candidates: for the oracle test.
-    "perfect": Simulation(
-        jitter=0.0, miss_seen=0.0, miss_occluded=0.0, duplicate=0.0, background=0.0, embedding_spread=0.0, collide=0.0,
-        noise_seen=0.0, noise_occluded=0.0,
-    ),
-}  # fmt: skip
+MOST_STRAYS = 4  # of one keypoint
+MOST_CLUTTER = 16  # in one image
 
 
 def simulate(
@@ -87,131 +45,293 @@ def simulate(
         seed: another seed gives other candidates of the same images (an epoch number, say).
 
     Returns:
-        candidates (embedding (N, 1)), ordered by image and type; their targets; and the people in the frame of the
+        candidates (embedding (N, d)), ordered by image and type; their targets; and the people in the frame of the
         network input (mirrored or zoomed as the candidates are), to evaluate against.
 
     Raises:
-        ValueError: keypoints of another skeleton.
+        ValueError: keypoints, or numbers by keypoint type, of another skeleton.
     """
-    m, k = poses.keypoints.shape[:2]
+    k = poses.keypoints.shape[1]
     if k != skeleton.num_types:
         raise ValueError(f"poses.keypoints: expected {skeleton.num_types} types ({skeleton.name}), got {k}")
-    draw = _Draws(poses, seed)
-    people = _into_input(poses, simulation, skeleton, draw)
-    device = people.keypoints.device
-    xy, labelled, seen = people.keypoints[:, :, :2], people.keypoints[:, :, 2] > 0, people.keypoints[:, :, 2] > 1
-    of_person = _person_embedding(people, simulation, draw)[:, None]
-    sigmas = torch.tensor(skeleton.sigmas, device=device)
-    width = (simulation.jitter * sigmas[None] * people.area[:, None].sqrt())[..., None]
-    miss = torch.where(seen, simulation.miss_seen, simulation.miss_occluded)
-    noise = torch.where(seen, simulation.noise_seen, simulation.noise_occluded)
-    level = torch.where(seen, simulation.score_seen, simulation.score_occluded)
-    types = torch.arange(k, device=device).expand(m, k)
-
-    def proposal(name):  # one candidate per keypoint: place, embedding, score
-        place = xy + width * torch.stack([draw.normal(name + "x"), draw.normal(name + "y")], dim=2)
-        confidence = level + simulation.score_spread * draw.normal(name + "s")
-        return place, of_person + noise * draw.normal(name + "e"), confidence
-
-    found = labelled & (draw.uniform("miss") >= miss)
-    doubled = found & (draw.uniform("double") < simulation.duplicate)
-    false = labelled & (draw.uniform("false") < simulation.background)
-    random_types = (draw.uniform("type") * k).long().clamp_max(k - 1)
-    spread = torch.stack([draw.uniform("bx"), draw.uniform("by")], dim=2) - 0.5
-    centre, extent = _boxes(people.keypoints)
-    false_place = centre[:, None] + spread * extent[:, None] * simulation.background_spread
-    false_embedding = of_person + simulation.noise_background * draw.normal("be")
-    false_score = simulation.score_background + simulation.score_spread * draw.normal("bs")
-
-    person = torch.arange(m, device=device)[:, None].expand(m, k)
-    nobody = torch.full_like(person, -1)
-    kinds = [
-        (found, *proposal("main"), types, person, nobody),
-        (doubled, *proposal("twin"), types, nobody, person),
-        (false, false_place, false_embedding, false_score, random_types, nobody, nobody),
-    ]
-    joined = [torch.cat([values[kind[0]] for kind, values in zip(kinds, column)]) for column in zip(*kinds)][1:]
-    place, embedding, score, kind, person_of, duplicate = joined
-    batch = torch.cat([people.batch[:, None].expand(m, k)[flags[0]] for flags in kinds])
-    order = torch.argsort(batch * k + kind, stable=True)
+    draw = Draws(poses, seed)
+    people = into_input(poses, simulation, skeleton, draw)
+    of_person = person_embedding(people, simulation, draw)
+    kinds = _Imitation(people, of_person, simulation, skeleton, draw).kinds()
+    flat = _Kind(*(torch.cat([column[kind.chosen] for kind, column in zip(kinds, columns)]) for columns in zip(*kinds)))
+    order = torch.argsort(flat.image * k + flat.type, stable=True)
+    flat = _Kind(*(column[order] for column in flat))
+    xy = torch.minimum(flat.xy.clamp_min(0), people.size[flat.image] - 1)
     candidates = Candidates(
-        xy=torch.minimum(place[order].clamp_min(0), people.size[batch[order]] - 1),
-        type=kind[order],
-        score=score[order].clamp(0.1, 1.0),
-        embedding=embedding[order, None],
-        batch=batch[order],
+        xy=xy,
+        type=flat.type,
+        score=flat.score,
+        embedding=flat.embedding + _from_the_place(xy, flat, people, of_person, simulation),
+        batch=flat.image,
         size=people.size,
     )
     counts = torch.ones_like(order, dtype=torch.bool)
-    return candidates, Targets(person_of[order], duplicate[order], counts, labelled, people.batch), people
+    targets = Targets(flat.person, flat.duplicate, counts, people.keypoints[:, :, 2] > 0, people.batch)
+    return candidates, _matched(candidates, people, skeleton) if simulation.rematch else targets, people
 
 
-class _Draws:
-    """Random numbers (M, K) that depend on (seed, image id, person in image, keypoint type, name) alone."""
+class _Kind(NamedTuple):
+    """Possible candidates of one kind, one for each keypoint (M, K) or each slot of an image (B, slots).
 
-    def __init__(self, poses: PoseSet, seed: int):
-        device = poses.keypoints.device
-        m, k = poses.keypoints.shape[:2]
-        number = torch.bincount(poses.batch, minlength=len(poses.image_id))
-        local = torch.arange(m, device=device) - (number.cumsum(0) - number)[poses.batch]
-        self.image = scramble(scramble(poses.image_id) + seed)
-        self.person = scramble(self.image[poses.batch] + local)
-        self.keypoint = scramble(self.person[:, None] + torch.arange(1, k + 1, device=device))
+    ``chosen`` says which come to be. ``near``: the person whose embedding they start from, -1 for none; ``share``: log
+    odds at which another person's is blended in where both are equally near.
+    """
 
-    def uniform(self, name: str, key: Int64[Tensor, "*any"] | None = None) -> Float[Tensor, "*shape"]:
-        key = self.keypoint if key is None else key
-        bits = scramble(key + int.from_bytes(name.encode().ljust(7), "little"))
-        return ((bits >> 20) & 0xFFFFFF).float() / 0x1000000
-
-    def normal(self, name: str, key: Int64[Tensor, "*any"] | None = None) -> Float[Tensor, "*shape"]:
-        radius = (-2 * torch.log(self.uniform(name + "r", key).clamp_min(2.0**-24))).sqrt()
-        return radius * torch.cos(2 * math.pi * self.uniform(name + "a", key))
+    chosen: Bool[Tensor, "*s"]
+    xy: Float[Tensor, "*s 2"]
+    score: Float[Tensor, "*s"]
+    embedding: Float[Tensor, "*s d"]
+    type: Int64[Tensor, "*s"]
+    image: Int64[Tensor, "*s"]
+    person: Int64[Tensor, "*s"]
+    duplicate: Int64[Tensor, "*s"]
+    near: Int64[Tensor, "*s"]
+    share: Float[Tensor, "*s"]
 
 
-def _into_input(poses: PoseSet, simulation: Simulation, skeleton: Skeleton, draw: _Draws) -> PoseSet:
-    """People in the frame of the network input: long side fitted, centred, zoomed and mirrored."""
-    scale = simulation.size / poses.size.amax(dim=1)
-    zoom = 1 + (simulation.zoom - 1) * draw.uniform("zoom", draw.image)
-    margin = simulation.size - (scale / zoom)[:, None] * poses.size
-    place = torch.stack([draw.uniform("px", draw.image), draw.uniform("py", draw.image)], dim=1)
-    offset = margin * (place if simulation.zoom > 1 else torch.full_like(place, 0.5))
-    scale, offset = (scale / zoom)[poses.batch], offset[poses.batch]
-    xy = (poses.keypoints[:, :, :2] + 0.5) * scale[:, None, None] + offset[:, None] - 0.5
-    keypoints = torch.cat([xy, poses.keypoints[:, :, 2:]], dim=2)
-    mirrored = keypoints[:, list(skeleton.flip_order)].clone()
-    mirrored[:, :, 0] = simulation.size - 1 - mirrored[:, :, 0]
-    flip = draw.uniform("flip", draw.image)[poses.batch] < simulation.mirror
-    keypoints = torch.where(flip[:, None, None], mirrored, keypoints)
-    size = torch.full_like(poses.size, simulation.size)
-    return PoseSet(keypoints, poses.area * scale.square(), poses.batch, poses.image_id, size)
+class _Imitation:
+    """All kinds of candidates of a set of people, before they are put in order."""
+
+    def __init__(
+        self, people: PoseSet, of_person: Float[Tensor, "M d"], simulation: Simulation, skeleton: Skeleton, draw: Draws
+    ):
+        m, k = people.keypoints.shape[:2]
+        device = people.keypoints.device
+        self.people, self.of_person, self.numbers, self.draw = people, of_person[:, None], simulation, draw
+        self.skeleton = skeleton
+        self.xy, self.labelled = people.keypoints[:, :, :2], people.keypoints[:, :, 2] > 0
+        self.seen = people.keypoints[:, :, 2] > 1
+        self.types = torch.arange(k, device=device).expand(m, k)
+        self.person = torch.arange(m, device=device)[:, None].expand(m, k)
+        self.nobody = torch.full_like(self.person, -1)
+        self.image = people.batch[:, None].expand(m, k)
+        self.unit = torch.tensor(skeleton.sigmas, device=device)[None] * people.area[:, None].sqrt()
+
+    def kinds(self) -> list[_Kind]:
+        """Whatever may be proposed, in a fixed order."""
+        s, draw = self.numbers, self.draw
+        miss = self.moved(torch.where(self.seen, s.miss_seen, s.miss_occluded), s.miss_by, "zmiss")
+        found = self.labelled & (draw.uniform("miss") >= miss)
+        doubled = found & (draw.uniform("double") < s.duplicate)
+        level = torch.where(self.seen, s.score_seen, s.score_occluded)
+        main = self.score("main", level, s.score_seen_table, s.score_occluded_table)
+        twin = self.score("twin", level, s.score_duplicate_table)
+        noise = (s.noise_seen_table, s.noise_occluded_table)
+        kinds = [
+            self.kind("main", found, self.error("main"), main, noise, s.blend_found, person=self.person),
+            self.kind("twin", doubled, self.error("twin"), twin, noise, s.blend_found, duplicate=self.person),
+            self.background(),
+        ]
+        if s.stray_missed or s.stray_found:
+            kinds += self.strays(found)
+        return [*kinds, self.clutter()] if s.clutter else kinds
+
+    def kind(self, name, chosen, offset, score, noise, share, *, person=None, duplicate=None) -> _Kind:
+        """Candidates at an offset from each keypoint, of its type, with the embedding of its person."""
+        return _Kind(
+            chosen=chosen,
+            xy=self.xy + offset,
+            score=score,
+            embedding=self.of_person + self.noise(name, *noise),
+            type=self.types,
+            image=self.image,
+            person=self.nobody if person is None else person,
+            duplicate=self.nobody if duplicate is None else duplicate,
+            near=self.person,
+            share=_log_odds(share) + self.numbers.blend_spread * self.draw.normal(name + "b"),
+        )
+
+    def background(self) -> _Kind:
+        """Candidates of any type somewhere about a person, with that person's embedding."""
+        s, draw = self.numbers, self.draw
+        centre, extent = boxes(self.people.keypoints)
+        spread = torch.stack([draw.uniform("bx"), draw.uniform("by")], dim=2) - 0.5
+        noise = [draw.normal("be" + channel_name(c)) for c in range(s.dimensions)]
+        return _Kind(
+            chosen=self.labelled & (draw.uniform("false") < s.background),
+            xy=centre[:, None] + spread * extent[:, None] * s.background_spread,
+            score=self.score("b", torch.full_like(self.unit, s.score_background), s.score_background_table),
+            embedding=self.of_person + s.noise_background * torch.stack(noise, dim=2),
+            type=self.some_type(draw.uniform("type")),
+            image=self.image,
+            person=self.nobody,
+            duplicate=self.nobody,
+            near=self.nobody,
+            share=torch.zeros_like(self.unit),
+        )
+
+    def strays(self, found: Bool[Tensor, "M K"]) -> list[_Kind]:
+        """Candidates of a keypoint's type at a wrong place: on the mirrored keypoint, or anywhere beyond a match."""
+        s, draw, kinds = self.numbers, self.draw, []
+        chance = torch.where(
+            found,
+            self.moved(torch.full_like(self.unit, s.stray_found), s.stray_found_by, "zfound"),
+            self.moved(torch.full_like(self.unit, s.stray_missed), s.stray_missed_by, "zlost"),
+        )
+        flip = torch.tensor(self.skeleton.flip_order, device=found.device)
+        across = self.xy[:, flip] - self.xy
+        mirrored = self.labelled[:, flip] & (flip != self.types)
+        going = self.labelled
+        for turn in range(MOST_STRAYS):
+            name = f"s{turn}"
+            going = going & (draw.uniform(name + "go") < (s.stray_again if turn else chance))
+            rank = draw.uniform(name + "d")
+            far = torch.where(
+                found, at_quantile(s.stray_found_table or _BODY, rank), at_quantile(s.stray_missed_table or _BODY, rank)
+            )
+            away = self.polar(name, torch.maximum(far * self.people.area[:, None].sqrt(), MATCH_RADIUS * self.unit))
+            swapped = mirrored & (draw.uniform(name + "w") < s.swap)
+            offset = torch.where(swapped[..., None], across + self.error(name), away)
+            usual = torch.full_like(self.unit, s.score_background)
+            score = torch.where(
+                found,
+                self.score(name, usual, s.score_stray_found_table),
+                self.score(name, usual, s.score_stray_missed_table),
+            )
+            noise = (s.noise_stray_table, ()) if s.noise_stray_table else (s.noise_seen_table, s.noise_occluded_table)
+            kinds.append(self.kind(name, going, offset, score, noise, s.blend_stray))
+        return kinds
+
+    def clutter(self) -> _Kind:
+        """Candidates anywhere in an image, whoever is in it; their number is Poisson distributed (at most 16)."""
+        s, image = self.numbers, torch.arange(self.people.num_images, device=self.unit.device)
+        slot = torch.arange(MOST_CLUTTER, device=image.device)
+        key = scramble(self.draw.image[:, None] + 1000 + slot)  # persons' keys are made of smaller numbers
+        number = slot.double()
+        at_most = torch.exp(number * math.log(s.clutter) - s.clutter - torch.lgamma(number + 1)).cumsum(0)
+        place = torch.stack([self.draw.uniform("cx", key), self.draw.uniform("cy", key)], dim=2)
+        embedding = [
+            (s.embedding_origin or (0.0,) * s.dimensions)[c]
+            + (place - 0.5) @ place.new_tensor(s.embedding_gradient[2 * c : 2 * c + 2] or (0.0, 0.0))
+            + s.noise_clutter * self.draw.normal("ce" + channel_name(c), key)
+            for c in range(s.dimensions)
+        ]
+        usual = torch.full_like(place[..., 0], s.score_background)
+        nobody = torch.full_like(key, -1)
+        return _Kind(
+            chosen=self.draw.uniform("cn", self.draw.image)[:, None].double() >= at_most,
+            xy=place * (s.size - 1),
+            score=self.score("c", usual, s.score_background_table, key=key),
+            embedding=torch.stack(embedding, dim=2),
+            type=self.some_type(self.draw.uniform("ct", key)),
+            image=image[:, None].expand_as(key),
+            person=nobody,
+            duplicate=nobody,
+            near=nobody,
+            share=torch.zeros_like(usual),
+        )
+
+    def moved(self, probability: Float[Tensor, "M K"], by: Effects, name: str) -> Float[Tensor, "M K"]:
+        """Probabilities after all that moves them."""
+        if by == Effects(middle=by.middle):
+            return probability  # as it is, to the bit
+        people = self.people
+        shift = by.size * torch.log2(people.area.clamp_min(1.0).sqrt() / by.middle)
+        shift = shift + by.person * self.draw.normal(name, self.draw.person)
+        shift = shift[:, None] + by_type(by.types, 0.0, self.skeleton.num_types, "types of effects").to(shift.device)
+        if by.crowding:
+            shift = shift + by.crowding * crowding_at(people.keypoints, people.area, people.batch)
+        return torch.sigmoid(torch.logit(probability) + shift)
+
+    def error(self, name: str) -> Float[Tensor, "M K 2"]:
+        """Localisation errors in pixels."""
+        s, draw = self.numbers, self.draw
+        if not s.jitter_table:
+            across = torch.stack([draw.normal(name + "x"), draw.normal(name + "y")], dim=2)
+            return (s.jitter * self.unit)[..., None] * across
+        rank = correlated(draw.normal(name + "s"), draw.normal(name + "x"), s.score_error)
+        power = self.by_type(s.jitter_types, "jitter_types") * torch.where(self.seen, 1.0, s.jitter_occluded)
+        return self.polar(name, self.unit * at_quantile(s.jitter_table, rank**power))
+
+    def polar(self, name: str, radius: Float[Tensor, "M K"]) -> Float[Tensor, "M K 2"]:
+        """Offsets of a length in a random direction."""
+        angle = 2 * math.pi * self.draw.uniform(name + "y")
+        return radius[..., None] * torch.stack([angle.cos(), angle.sin()], dim=2)
+
+    def noise(self, name: str, seen: Numbers, occluded: Numbers) -> Float[Tensor, "M K d"]:
+        """Noise of the embeddings of candidates of each keypoint."""
+        s, draw, channels = self.numbers, self.draw, []
+        for c in range(s.dimensions):
+            by = draw.normal(f"{name}e{channel_name(c)}")
+            if not seen:
+                channels.append(torch.where(self.seen, s.noise_seen, s.noise_occluded) * by)
+                continue
+            rank = correlated(draw.normal(name + "s"), by, s.score_noise)
+            size = torch.where(self.seen, at_quantile(seen, rank), at_quantile(occluded or seen, rank))
+            sign = torch.where(draw.uniform(f"{name}g{channel_name(c)}") < 0.5, -1.0, 1.0)
+            channels.append(self.by_type(s.noise_types, "noise_types") * size * sign)
+        return torch.stack(channels, dim=2)
+
+    def score(
+        self, name: str, usual: Float[Tensor, "*s"], seen: Numbers, occluded: Numbers = (), key: Tensor | None = None
+    ) -> Float[Tensor, "*s"]:
+        """Confidences: from tables where there are any, else about the usual one."""
+        by = self.draw.normal(name + "s", key)
+        if not seen:
+            return (usual + self.numbers.score_spread * by).clamp(0.1, 1.0)
+        rank = torch.special.ndtr(by)
+        score = at_quantile(seen, rank)
+        return torch.where(self.seen, score, at_quantile(occluded, rank)) if occluded else score
+
+    def some_type(self, rank: Float[Tensor, "*s"]) -> Int64[Tensor, "*s"]:
+        """Types drawn as frequently as the simulation has them in what is nobody's."""
+        k = self.skeleton.num_types
+        if not self.numbers.types:
+            return (rank * k).long().clamp_max(k - 1)
+        share = self.by_type(self.numbers.types, "types").double().cumsum(0)
+        return torch.searchsorted(share / share[-1], rank.double(), right=True).clamp_max(k - 1)
+
+    def by_type(self, values: Numbers, name: str) -> Float[Tensor, "K"]:
+        return by_type(values, 1.0, self.skeleton.num_types, name).to(self.unit.device)
 
 
-def _person_embedding(people: PoseSet, simulation: Simulation, draw: _Draws) -> Float[Tensor, "M"]:
-    """Each person's embedding: a place in a random order of the image's people, some taken over from a neighbour."""
-    m, device = len(people.area), people.area.device
-    by = torch.argsort(draw.uniform("order", draw.person))
-    by = by[torch.argsort(people.batch[by], stable=True)]
-    number = torch.bincount(people.batch, minlength=len(people.image_id))
-    place = torch.empty(m, dtype=torch.int64, device=device)
-    place[by] = torch.arange(m, device=device) - (number.cumsum(0) - number)[people.batch]
-    own = simulation.embedding_step * place + simulation.embedding_spread * draw.normal("own", draw.person)
-
-    first, second = pairs_within_images(people.batch, len(people.image_id))
-    centre, _ = _boxes(people.keypoints)
-    distance = (centre[first] - centre[second]).norm(dim=1)
-    a, b, distance = torch.cat([first, second]), torch.cat([second, first]), torch.cat([distance, distance])
-    nearest = torch.arange(m, device=device)  # alone: its own
-    closest = torch.full((m,), torch.inf, device=device).scatter_reduce_(0, a, distance, "amin")
-    hit = distance == closest[a]
-    nearest[a[hit]] = b[hit]
-    takes = (draw.uniform("takes", draw.person) < simulation.collide) & torch.isfinite(closest)
-    return torch.where(takes, own[nearest] + simulation.collide_spread * draw.normal("taken", draw.person), own)
+_BODY = tuple(0.1 + 0.9 * p for p in QUANTILES)  # where strays lie if no table says it: all about a person
 
 
-def _boxes(keypoints: Float[Tensor, "M K 3"]) -> tuple[Float[Tensor, "M 2"], Float[Tensor, "M 2"]]:
-    """Centre and extent of the labelled keypoints of each person."""
-    hidden = (keypoints[:, :, 2] <= 0)[..., None]
-    low = keypoints[:, :, :2].masked_fill(hidden, torch.inf).amin(dim=1)
-    high = keypoints[:, :, :2].masked_fill(hidden, -torch.inf).amax(dim=1)
-    none = hidden.all(dim=1)
-    return ((low + high) / 2).masked_fill(none, 0), (high - low).masked_fill(none, 0)
+def _log_odds(share: float) -> float:
+    return math.log(share / (1 - share)) if share > 0 else -math.inf
+
+
+def _from_the_place(
+    xy: Float[Tensor, "N 2"], flat: _Kind, people: PoseSet, of_person: Float[Tensor, "M d"], simulation: Simulation
+) -> Float[Tensor, "N d"]:
+    """What a candidate's place adds to its embedding: the gradient within its person, and a share of the next one's."""
+    s, added = simulation, torch.zeros_like(flat.embedding)
+    if not (s.embedding_within or s.blend_found or s.blend_stray) or not len(xy):
+        return added
+    owned = flat.near >= 0
+    owner = flat.near.clamp_min(0)
+    if s.embedding_within:
+        offset = (xy - centres(people.keypoints)[owner]) / s.size
+        slope = offset.new_tensor(s.embedding_within).view(s.dimensions, 2)
+        added = torch.where(owned[:, None], offset @ slope.T, added)
+    if s.blend_found or s.blend_stray:
+        around = look_around(xy, flat.image, flat.near, people.keypoints, people.area, people.batch)
+        crowded = owned & (around.other >= 0)
+        other = around.other.clamp_min(0)
+        share = torch.sigmoid(flat.share - (around.distance - around.own) / s.blend_reach)
+        drawn = share[:, None] * (of_person[other] - of_person[owner])
+        added = added + torch.where(crowded[:, None], drawn, 0.0)
+    return added
+
+
+def _matched(candidates: Candidates, people: PoseSet, skeleton: Skeleton) -> Targets:
+    """Targets of the candidates by `match_candidates`, with images and masks that take no memory."""
+    b, side = people.num_images, int(people.size[0, 0]) if len(people.size) else 1
+    device = people.area.device
+    blank = torch.zeros(1, 1, 1, 1, device=device).expand(b, 3, side, side)
+    batch = Batch(
+        images=blank,
+        keypoints=people.keypoints,
+        area=people.area,
+        batch=people.batch,
+        mask=torch.ones(1, 1, 1, dtype=torch.bool, device=device).expand(b, side, side),
+        image_id=people.image_id,
+        to_image=torch.zeros(b, 2, 3, device=device),
+    )
+    return match_candidates(candidates, batch, torch.tensor(skeleton.sigmas, device=device))

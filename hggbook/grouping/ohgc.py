@@ -17,7 +17,7 @@ class OHGC(nn.Module):
     share a keypoint type; score the macro-nodes.
 
     An edge under the cut only sits out this round. An edge is scored again when one of its nodes has merged; until then
-    its score cannot change and is kept, so a round costs what it changes. Stopping is **per image**: an image
+    it keeps its score, so a round costs what it changes. Stopping is **per image**: an image
     in which nothing merged loses its edges, so that a batch groups exactly as its images one by one. Training and
     inference run this same code.
 
@@ -93,7 +93,7 @@ class OHGC(nn.Module):
         return Grouping(tuple(levels), person, rounds)
 
     def _score(self, graph: Graph) -> Float[Tensor, "E"]:
-        """Scores the new edges; the others keep theirs, since nothing that the discriminator sees of them changed."""
+        """Scores the new edges; the others keep theirs: there is nothing new to be known of them."""
         new = torch.isnan(graph.edge_logit)
         if new.all():
             return self.edge_discriminator(graph)

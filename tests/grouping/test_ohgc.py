@@ -9,7 +9,7 @@ from torch import nn
 from hggbook.grouping.discriminators import EdgeDiscriminator, MacroNodeDiscriminator, OracleEdges
 from hggbook.grouping.graclus import ORDERS
 from hggbook.grouping.graph import build_graph, node_features
-from hggbook.grouping.ohgc import OHGC
+from hggbook.grouping.ohgc import OHGC, final_logit
 from hggbook.types import Candidates
 
 from .builders import (
@@ -66,6 +66,111 @@ def test_evidence_is_the_sum_of_the_round_0_logits_of_the_pairs():
     assert g.levels[0].graph.edge_evidence.tolist() == [0.0] * 6
     # (0, .5) .5, (0, .8) .2, (.1, .5) .6, (.1, .8) .3
     assert g.levels[1].graph.edge_evidence.tolist() == pytest.approx([1.6])
+
+
+class Counting(nn.Module):
+    """Passes scoring on and notes how many edges it was asked for."""
+
+    def __init__(self, scorer):
+        super().__init__()
+        self.scorer, self.asked = scorer, []
+
+    def forward(self, graph):
+        self.asked.append(graph.num_edges)
+        return self.scorer(graph)
+
+
+def test_only_edges_of_a_merged_node_are_scored_again():
+    # Round 0 merges (0, .1) and (.5, .8) of five nodes; round 1 has 3 edges, all touched; then .65+.05 merge, 1 edge.
+    scorer = Counting(Closeness())
+    c = Candidates(
+        torch.arange(10.0).reshape(5, 2), torch.arange(5), torch.ones(5), torch.zeros(5, 1),
+        torch.zeros(5, dtype=torch.int64), torch.full((1, 2), 100.0),
+    )  # fmt: skip
+    g = OHGC(scorer, Silent())(build_graph(c, torch.tensor([0.0, 0.1, 0.5, 0.8, 3.0])[:, None], FULL))
+    assert scorer.asked == [10, 3, 1]
+    # With 0 and .1 close, and three strangers far apart from all: their 3 edges keep the score of round 0.
+    scorer.asked.clear()
+    far = torch.tensor([0.0, 0.1, 5.0, 10.0, 20.0])[:, None]
+    g = OHGC(scorer, Silent())(build_graph(c, far, FULL))
+    assert scorer.asked == [10, 3]
+    kept = ~torch.isnan(g.levels[1].graph.edge_logit)
+    assert kept.tolist() == [False, False, False, True, True, True]
+    torch.testing.assert_close(g.levels[1].edge_logit[kept], torch.tensor([1 - 5.0, 1 - 15.0, 1 - 10.0]))
+
+
+@pytest.mark.parametrize("reading", ["literal", "pairwise"])
+@pytest.mark.parametrize("order", ORDERS)
+def test_kept_scores_are_those_that_scoring_everything_would_give(reading, order):
+    c = random_candidates([9, 0, 14, 1], seed=3)
+    gnn, ohgc = random_model(reading, order)
+    g = group(c, gnn, ohgc)
+    assert len(g.levels) > 2
+    for level in g.levels:
+        again = ohgc.edge_discriminator(level.graph)
+        # an edge between two candidates would see its own first score as evidence, which is no news: it is left out
+        macro = (level.graph.edge_count > 1) | torch.isnan(level.graph.edge_logit)
+        torch.testing.assert_close(again[macro], level.edge_logit[macro], rtol=1e-4, atol=1e-4)
+
+
+class Against(nn.Module):
+    """A macro-node discriminator that wants means under a limit."""
+
+    def __init__(self, limit):
+        super().__init__()
+        self.limit = limit
+
+    def forward(self, x):
+        return self.limit - x[:, 0]
+
+
+def test_a_veto_undoes_the_merge_and_the_rest_goes_on():
+    # 1.0 + 1.1 would merge first, to a mean over the limit; 0 + 0.3 may.
+    c = Candidates(
+        torch.arange(8.0).reshape(4, 2), torch.arange(4), torch.ones(4), torch.zeros(4, 1),
+        torch.zeros(4, dtype=torch.int64), torch.full((1, 2), 100.0),
+    )  # fmt: skip
+    graph = build_graph(c, torch.tensor([0.0, 0.3, 1.0, 1.1])[:, None], FULL)
+    free = OHGC(Closeness(), Against(1.0))(graph)
+    assert free.person.tolist() == [0, 0, 0, 0]
+    vetoed = OHGC(Closeness(), Against(0.6), veto=True)(graph)
+    # then 0.15 + 1.0 (mean of all three 0.433, logit 0.15) may merge; 1.1 is then over the limit nowhere: 0.6 = mean
+    assert vetoed.levels[0].cluster.tolist() == [0, 0, 1, 2]
+    assert vetoed.levels[1].edge_logit.tolist()[-1] == -torch.inf  # 1.0 and 1.1 are not tried again
+    assert vetoed.person.tolist()[:2] == [0, 0]
+
+
+def test_if_every_merge_is_undone_all_stay_alone():
+    gnn, ohgc = random_model(cut=-100.0)
+    ohgc.veto, ohgc.node_discriminator = True, Against(-1e9)
+    c = random_candidates([5, 0, 4])
+    g = group(c, gnn, ohgc)
+    assert g.person.tolist() == list(range(9))
+    assert g.rounds.tolist() == [0, 0, 0]
+
+
+def test_a_veto_treats_a_batch_as_its_images_one_by_one():
+    counts = [7, 1, 0, 10]
+    c = random_candidates(counts, seed=5)
+    gnn, ohgc = random_model(cut=-1.0)
+    ohgc.veto = True
+    whole = group(c, gnn, ohgc).person
+    for image in range(len(counts)):
+        alone = group(image_of(c, image), gnn, ohgc).person
+        assert same_partition(whole[c.batch == image], alone)
+
+
+def test_the_final_logit_is_that_of_the_last_macro_nodes():
+    gnn, ohgc = random_model()
+    c = random_candidates([6, 0, 8], seed=2)
+    g = group(c, gnn, ohgc)
+    logit = final_logit(g)
+    assert len(logit) == int(g.person.max()) + 1
+    x = gnn(build_graph(c, node_features(c, K), FULL), c).x
+    for person in range(len(logit)):
+        mean = x[g.person == person].mean(dim=0, keepdim=True)
+        torch.testing.assert_close(ohgc.node_discriminator(mean), logit[person : person + 1], rtol=1e-4, atol=1e-4)
+    assert final_logit(group(random_candidates([1]), gnn, ohgc)).tolist() == [0.0]
 
 
 def test_same_type_is_never_joined_not_even_through_a_third():

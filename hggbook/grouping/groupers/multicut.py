@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Int64
-from scipy.optimize import linprog
+from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array, vstack
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
-from hggbook.grouping.groupers.contraction import contract
 from hggbook.grouping.groupers.scores import ImagePairs, group_images
 from hggbook.types import Candidates, PairScores
 
@@ -82,46 +81,44 @@ class Multicut:
         largest = np.bincount(component).max()
         if largest > self.limit:
             raise ValueError(
-                f"Multicut: expected at most limit={self.limit} candidates connected by positive scores, got {largest}; "
-                "raise the limit, lower the scores (a stricter threshold or cut), or use Contraction, which is greedy"
+                f"Multicut: expected at most limit={self.limit} candidates connected by positive scores, got {largest};"
+                " raise the limit, lower the scores (a stricter threshold or cut), or use Contraction, which is greedy"
             )
         person = np.empty(len(pairs), dtype=np.int64)
         for part in range(number):
             rows = np.flatnonzero(component == part)
             rows = rows[np.argsort(pairs.type[rows], kind="stable")]
-            person[rows] = rows[_best_people(weight[np.ix_(rows, rows)], pairs.type[rows], deadline, self.seconds)]
+            best = _best_people(weight[np.ix_(rows, rows)], pairs.type[rows], deadline)
+            if best is None:
+                raise ValueError(
+                    f"Multicut: no optimal grouping of {len(rows)} connected candidates found within "
+                    f"seconds={self.seconds:g}; allow more seconds, or use Contraction, which is greedy"
+                )
+            person[rows] = rows[best]
         return person
 
 
-def _best_people(weight, kind, deadline, seconds):
-    """Optimal labels of n candidates that are ordered by type; each person is called by its lowest row."""
+def _best_people(weight, kind, deadline):
+    """Optimal labels of n candidates that are ordered by type, each person called by its lowest row; None: too late."""
     n = len(kind)
     apart = kind[:, None] == kind[None]
-    i, j = np.nonzero(np.triu(~apart))
     if apart.sum() == n and (weight >= 0).all():
         return np.zeros(n, dtype=np.int64)  # nothing speaks against one person
+    i, j = np.nonzero(np.triu(~apart))
     variable = np.full((n, n), -1)
     variable[i, j] = variable[j, i] = np.arange(len(i))
-    cost = -weight[i, j] / np.abs(weight[i, j]).max()
     rows = _one_of_a_type(variable, kind)
-    bounds = np.repeat([[0.0, 1.0]], len(i), axis=0)
-    people = contract(weight, (weight != 0).astype(float), apart)
     whole = False  # must the solution be integral?
-    while True:
-        left = deadline - time.monotonic()
-        result = linprog(
-            cost,
-            A_ub=rows,
-            b_ub=np.ones(rows.shape[0]),
-            bounds=bounds,
-            integrality=int(whole),
-            options={"mip_rel_gap": 0, "time_limit": left} if whole else {"time_limit": left},
+    while (left := deadline - time.monotonic()) > 0:
+        result = milp(
+            -weight[i, j] / np.abs(weight).max(),
+            integrality=np.full(len(i), int(whole)),
+            bounds=Bounds(0, 1),
+            constraints=LinearConstraint(rows, -np.inf, 1),
+            options={"mip_rel_gap": 0, "time_limit": left},
         )
-        if left <= 0 or result.status == _LIMIT:
-            raise ValueError(
-                f"Multicut: no optimal grouping of {n} connected candidates found within seconds={seconds:g}; allow "
-                "more seconds, or use Contraction, which is greedy"
-            )
+        if result.status == _LIMIT:
+            break
         if result.status != _OPTIMAL:
             raise RuntimeError(f"Multicut: the solver failed: {result.message}")
         joined = np.eye(n)
@@ -131,18 +128,11 @@ def _best_people(weight, kind, deadline, seconds):
         more = _violated(joined, variable, kind, 0.5 if integral else _CLEAR)
         if more.shape[0]:
             rows = vstack([rows, more], format="csr")
-            continue
-        if integral:
+        elif integral:
             return joined.argmax(axis=1)
-        best=people
-        def worth(p): return cost @ (p[i] == p[j])
-        for q in (contract(joined-.5, (~apart).astype(float), apart),):
-            if worth(q)<worth(best): best=q
-        gap = worth(best) - result.fun
-        print("gap", worth(people)-result.fun, gap, "fixed", (result.lower.marginals > gap+1e-6).sum(), (result.upper.marginals < -gap-1e-6).sum(), len(cost))
-        bounds[result.lower.marginals > gap + _ZERO, 1] = 0
-        bounds[result.upper.marginals < -gap - _ZERO, 0] = 1
-        whole = True
+        else:
+            whole = True
+    return None
 
 
 def _one_of_a_type(variable, kind):

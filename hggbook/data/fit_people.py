@@ -1,0 +1,141 @@
+"""How the embeddings of the people of an image lie to each other: what decides which people are told apart.
+
+Not in the paper: see `hggbook.data.fit_simulation`.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hggbook.data.fit_embeddings import FEWEST, Inside
+from hggbook.data.observe import SeenPeople
+from hggbook.data.simulated_people import along, nearest_person, place_in_order
+from hggbook.grouping.graph import pairs_within_images
+
+_MOST_PLACES = 20  # apart in the random order; more people than that are rare
+
+
+@dataclass(frozen=True)
+class Between:
+    """Embeddings of people: see the fields of the same names of `hggbook.data.simulation.Simulation`.
+
+    Not in the paper: see `hggbook.data.fit_simulation`.
+    """
+
+    ordered: bool
+    origin: Float[Tensor, "d"]
+    gradient: Float[Tensor, "d 2"]
+    step: float
+    spread: float
+    collide: float
+    collide_spread: float
+    pairs: int
+    nearest_pairs: int
+
+
+def fit_between(people: SeenPeople, num_images: int, inside: Inside, noise: float) -> Between | None:
+    """The most likely way in which people got their embeddings, from the differences of all pairs in an image.
+
+    A pair that does not collide differs by what the gradient says of the distance, plus the step times how far apart
+    they stand in the order, plus both spreads; in random order every distance of places is weighed by its probability.
+    A pair of which one is the other's nearest collides if just one of the two takes over the other's embedding.
+
+    Args:
+        people: P people.
+        num_images: they are in.
+        inside: their means.
+        noise: standard deviation of a single candidate's embedding, which the means still carry a part of.
+
+    Returns:
+        None without enough pairs.
+
+    Choice: whichever of the two orders makes the differences likelier.
+
+    Not in the paper: see `hggbook.data.fit_simulation`.
+    """
+    first, second = pairs_within_images(people.image, num_images)
+    told = (inside.count[first] > 1) & (inside.count[second] > 1)
+    first, second = first[told], second[told]
+    if len(first) < FEWEST:
+        return None
+    frame = people.frame.amax(dim=1, keepdim=True)
+    centre = ((people.centre + 0.5) / frame - 0.5).double()
+    mean = inside.mean.double()
+    apart, shift = mean[second] - mean[first], centre[second] - centre[first]
+    start = torch.linalg.lstsq(shift, apart).solution.T  # (d, 2)
+    number = torch.bincount(people.image, minlength=num_images)[people.image]
+    ranks = torch.stack([place_in_order(along(centre, g), people.image, num_images) for g in start], dim=1)
+    nearest, alone = nearest_person(_as_keypoints(people.boxed), people.image, num_images)
+    nearest = torch.where(alone, -1, nearest)
+    takers = (nearest[first] == second).double() + (nearest[second] == first).double()
+    carried = noise**2 * (1 / inside.count[first].double() + 1 / inside.count[second].double())
+    best = None
+    for ordered in (True, False):
+        places = (ranks[second] - ranks[first]).double() if ordered else None
+        for step in (0.0, 0.3, 1.0):
+            fit = _likeliest(apart, shift, places, number[first], takers, carried, start, step)
+            if best is None or fit[0] < best[0]:
+                best = (*fit, ordered)
+    _, gradient, step, spread, collide, collide_spread, ordered = best
+    weight = inside.count.double()[:, None]
+    if ordered:
+        place = ranks.double() - (number.double()[:, None] - 1) / 2
+    else:
+        place = ((number.double() - 1) / 2)[:, None]
+    origin = ((mean - centre @ gradient.T - step * place) * weight).sum(dim=0) / weight.sum()
+    return Between(
+        ordered, origin.float(), gradient.float(), step, spread, collide, collide_spread, len(first),
+        int((takers > 0).sum()),
+    )  # fmt: skip
+
+
+def _as_keypoints(place: Float[Tensor, "P 2"]) -> Float[Tensor, "P 1 3"]:
+    return torch.cat([place, torch.full_like(place[:, :1], 2.0)], dim=1)[:, None]
+
+
+def _likeliest(apart, shift, places, number, takers, carried, start, step):
+    """Minimises the negative log likelihood of all pairs, from a first gradient and step."""
+    d = apart.shape[1]
+    if places is None:  # how far apart two of n people stand in a random order, with the log of its probability
+        k = torch.arange(-_MOST_PLACES, _MOST_PLACES + 1, dtype=torch.float64)
+        n = number.double()[:, None]
+        chance = ((n - k.abs()).clamp_min(0) / (n * (n - 1))).masked_fill(k == 0, 0.0)
+        chance = (chance / chance.sum(dim=1, keepdim=True)).log()[:, None]  # (pairs, 1, places)
+        places = k.view(1, 1, -1)
+    else:
+        chance, places = torch.zeros(1, 1, 1, dtype=torch.float64), places[..., None]
+    spread = math.log(float(apart.std()) / 3 + 1e-3)
+    values = [*start.flatten().tolist(), step, spread, -2.0, math.log(0.3)]
+    p = torch.tensor(values, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([p], max_iter=100, line_search_fn="strong_wolfe")
+    cost = apart.new_zeros(())
+
+    def loss():
+        nonlocal cost
+        optimizer.zero_grad()
+        gradient, (step, spread, odds, near) = p[: 2 * d].view(d, 2), p[2 * d :]
+        mean = (shift @ gradient.T)[..., None] + step * places
+        free = _normal(apart[..., None] - mean, 2 * spread.exp().square() + carried[:, None, None]) + chance
+        free = torch.logsumexp(free, dim=2).sum(dim=1)
+        taken = _normal(apart, near.exp().square() + carried[:, None]).sum(dim=1)
+        collide = torch.sigmoid(odds)
+        share = takers * collide * (1 - collide)
+        pairs = torch.logaddexp(torch.log1p(-share) + free, (share + 1e-300).log() + taken)
+        prior = ((odds + 2) / 2).square() + (near - math.log(0.3)).square() + (spread - math.log(0.2)).square() / 4
+        cost = (0.5 * prior - pairs.sum()) / len(apart)
+        cost.backward()
+        return cost
+
+    with torch.enable_grad():
+        optimizer.step(loss)
+    gradient, (step, spread, odds, near) = p.detach()[: 2 * d].view(d, 2), p.detach()[2 * d :].tolist()
+    collide = 1 / (1 + math.exp(-odds))
+    return float(cost.detach()), gradient, step, math.exp(spread), collide, math.exp(near)
+
+
+def _normal(value, variance):
+    """Log density of a normal number of mean 0."""
+    return -0.5 * (value.square() / variance + variance.log() + math.log(2 * math.pi))

@@ -1,0 +1,157 @@
+"""The study: rows are valid, runs are repeatable and resumable, tables say what the runs say."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from hggbook.ablations.grouping import Study, config_of, result_file, run, run_all
+from hggbook.ablations.rows import DEFAULT, ROWS, TRACKS, rows_of
+from hggbook.ablations.tables import compact, expand, grouping_table, read_results, spread
+from hggbook.model import build
+from hggbook.skeleton import COCO
+
+TIMES = ("training_cpu_s", "training_wall_s", "wall_s", "cpu_s", "provenance")
+
+
+@pytest.fixture(scope="module")
+def pose_file(tmp_path_factory):
+    """60 images with 2 or 3 people each, so that train, tune and test all have some."""
+    rng = np.random.default_rng(0)
+    images = [{"id": i, "file_name": f"{i}.jpg", "width": 640, "height": 480} for i in range(1, 61)]
+    annotations = []
+    for image in images:
+        for _ in range(2 + image["id"] % 2):
+            points = np.concatenate([rng.integers(50, 400, (17, 2)), np.full((17, 1), 2)], axis=1)
+            annotations.append(
+                {
+                    "id": len(annotations) + 1, "image_id": image["id"], "category_id": 1, "iscrowd": 0,
+                    "area": 9000.0, "bbox": [50, 50, 350, 350], "num_keypoints": 17,
+                    "keypoints": points.flatten().tolist(),
+                }
+            )  # fmt: skip
+    category = {"id": 1, "name": "person", "keypoints": list(COCO.keypoints), "skeleton": []}
+    path = tmp_path_factory.mktemp("poses") / "poses.json"
+    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": [category]}))
+    return path
+
+
+@pytest.fixture
+def study(pose_file, tmp_path):
+    return Study("pose", 3, tmp_path, settings=(f"data.train={pose_file}", "train.batch=4"))
+
+
+def untimed(result):
+    """A result without what differs from run to run."""
+    text = json.dumps({key: value for key, value in result.items() if key not in TIMES})
+    plain = json.loads(text)
+    for part in (*plain["tune"].values(), plain["test"]):
+        part.pop("ms_per_image")
+    return plain
+
+
+def test_every_row_has_a_name_of_its_own_and_describes_a_model_that_can_be_built(tmp_path):
+    assert len({row.name for row in ROWS}) == len(ROWS)
+    for track in TRACKS:
+        study = Study(track, 10, tmp_path, frozen=tmp_path)
+        places = {result_file(study, row, 0) for row in rows_of(track)}
+        assert len(places) == len(rows_of(track))
+        for row in rows_of(track):
+            config = config_of(study, row, 2)
+            assert config.seed == 2
+            assert config.train.joint_steps == 10 * row.budget
+            build(config, with_detector=False)
+
+
+def test_a_row_differs_from_the_default_in_its_settings_only(tmp_path):
+    study = Study("pose", 10, tmp_path)
+    default, row = rows_of("pose", [DEFAULT, "no evidence"])
+    plain, changed = config_of(study, default, 0).to_dict(), config_of(study, row, 0).to_dict()
+    assert changed["grouping"].pop("evidence") == "none"
+    plain["grouping"].pop("evidence")
+    assert changed == plain
+
+
+def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(study, tmp_path):
+    row = rows_of("pose", [DEFAULT])[0]
+    first = run(study, row, 0)
+    again = run(Study(**{**vars(study), "folder": tmp_path / "elsewhere"}), row, 0)
+    assert untimed(first) == untimed(again)
+    assert untimed(run(study, row, 1)) != untimed(first)
+    assert first["images"] == {"tune": 3, "test": 3}
+    assert first["steps"] == 3
+
+
+def test_what_is_there_is_not_run_again_unless_the_config_changed(study):
+    row = rows_of("pose", [DEFAULT])[0]
+    first = run(study, row, 0)
+    place = result_file(study, row, 0)
+    before = place.stat().st_mtime_ns
+    assert run(study, row, 0) == first
+    assert place.stat().st_mtime_ns == before
+    other = Study(**{**vars(study), "settings": (*study.settings, "grouping.dropout=0.5")})
+    with pytest.raises(ValueError, match="another config"):
+        run(other, row, 0)
+
+
+def test_rows_that_follow_training_use_the_defaults_weights(study):
+    rows = rows_of("pose", [DEFAULT, "random after training", "macro-node veto"])
+    results = run_all(study, rows, [0])
+    assert [result["steps"] for result in results] == [3, 0, 0]
+    assert results[0]["parameters"] == results[1]["parameters"]
+    with pytest.raises(ValueError, match="need the row"):
+        run_all(study, rows[1:], [0])
+
+
+def test_two_processes_give_the_results_of_one(study, tmp_path):
+    rows = rows_of("pose", [DEFAULT, "literal"])
+    one = run_all(study, rows, [0])
+    two = run_all(Study(**{**vars(study), "folder": tmp_path / "two"}), rows, [0], jobs=2)
+    assert [untimed(result) for result in one] == [untimed(result) for result in two]
+
+
+def test_unknown_rows_and_tracks_are_named(tmp_path):
+    with pytest.raises(ValueError, match="nonsense"):
+        rows_of("pose", ["nonsense"])
+    with pytest.raises(ValueError, match="track"):
+        rows_of("air")
+    with pytest.raises(ValueError, match="expected the folder"):
+        config_of(Study("frozen", 1, tmp_path), ROWS[0], 0)
+
+
+class TestTables:
+    def results(self):
+        def result(row, seed, f1):
+            shares = {"f1": f1, "perfect_share": f1 / 2}
+            return {
+                "track": "pose", "row": row, "group": "g", "seed": seed, "cut": 0.0, "parameters": 1234,
+                "tune": {"0.0": shares}, "test": shares, "training_cpu_s": 2.0, "config": {"seed": 0},
+            }  # fmt: skip
+
+        return [result(DEFAULT, s, f) for s, f in ((0, 0.8), (1, 0.9))] + [result("GAT", 1, 0.7)]
+
+    def test_means_and_paired_differences_by_hand(self):
+        lines = grouping_table(self.results()).splitlines()
+        assert lines[2].split("|")[3:6] == [" 2 ", " 0.850 ± 0.071 ", "  "]
+        # GAT was run with seed 1 only, where the default has 0.9
+        assert lines[3].split("|")[2:6] == [" GAT ", " 1 ", " 0.700 ", " -0.200 "]
+
+    def test_compact_results_say_the_same(self):
+        assert grouping_table(expand(compact(self.results()))) == grouping_table(self.results())
+
+    def test_results_are_read_back_and_broken_ones_are_named(self, tmp_path):
+        for result in self.results():
+            place = tmp_path / "pose" / result["row"] / f"seed{result['seed']}.json"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(json.dumps(result))
+        assert sorted(r["row"] for r in read_results(tmp_path, "pose")) == ["GAT", DEFAULT, DEFAULT]
+        (tmp_path / "pose" / "GAT" / "seed1.json").write_text("{}")
+        with pytest.raises(ValueError, match="seed1.json"):
+            read_results(tmp_path, "pose")
+
+    def test_spread(self):
+        assert spread([0.5]) == "0.500"
+        assert spread([0.4, 0.6]) == f"0.500 ± {torch.tensor([0.4, 0.6]).std():.3f}"
+
+
