@@ -19,7 +19,7 @@ import torch
 
 from hggbook import paths
 from hggbook.ablations.rows import DEFAULT, FROZEN, POSE, Row
-from hggbook.ablations.scoring import image_scores
+from hggbook.ablations.scoring import hgg_by_cut, tuned_ap
 from hggbook.compare.candidates import Measured, calibrate_contender, hgg_contender, measure
 from hggbook.config import Config, preset
 from hggbook.data.coco import in_split
@@ -115,7 +115,7 @@ def run(study: Study, row: Row, seed: int) -> dict[str, Any]:
     at_cut = measure({"hgg": contender.make(cut)}, test.batches(64))["hgg"]
     told["test"] = summary(at_cut)
     if study.track == FROZEN:
-        told |= image_scores(model, config, study.frozen, CUTS)
+        told |= tuned_ap(hgg_by_cut(model, config), CUTS, 0.0, study.frozen)
     told |= {"images": {"tune": tune.num_images, "test": test.num_images}}
     told |= {"wall_s": round(time.perf_counter() - started, 1), "cpu_s": round(time.process_time() - cpu, 1)}
     told |= {"config": _portable(config, study), "provenance": provenance()}

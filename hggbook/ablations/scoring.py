@@ -1,6 +1,7 @@
 """AP of a grouping stage on a frozen detector's candidates, with the cut chosen by AP on the tune part."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from hggbook.evaluate import coco_ap, to_coco_results
 from hggbook.grouping.ohgc import final_logit
 from hggbook.model import HGG
 from hggbook.skeleton import SKELETONS
-from hggbook.types import Candidates
+
+# Gives the person of every candidate (N,), or that and a factor of every pose's score (P,).
+FrozenGroup = Callable[[LabelledCandidates], Tensor | tuple[Tensor, Tensor]]
 
 _INDISTINCT = 0.002
 
@@ -34,12 +37,8 @@ class FrozenAP:
         self.index: CocoIndex = read_annotations(path.parent / facts["annotations"], self.skeleton)
         (self.category,) = self.index.cats
 
-    def of(self, group, batch_size: int = 64) -> float:
-        """AP of a grouper.
-
-        Args:
-            group: batch of `LabelledCandidates` -> person (N,), or that and a factor of each pose's score (P,).
-        """
+    def of(self, group: FrozenGroup, batch_size: int = 64) -> float:
+        """AP of a grouper."""
         results = []
         for batch in self.labelled.batches(batch_size):
             found = group(batch)
@@ -54,29 +53,50 @@ class FrozenAP:
         return to_coco_results(found, batch.image_id, category=self.category)
 
 
+@cache
+def frozen_ap(path: Path) -> FrozenAP:
+    """A frozen part, read once in a process."""
+    return FrozenAP(path)
+
+
 @torch.no_grad()
-def image_scores(model: HGG, config: Config, frozen: Path, cuts: Sequence[float]) -> dict[str, Any]:
-    """AP of HGG on the tune part for every cut, and on the test part with the cut that tune chose.
+def tuned_ap(
+    make: Callable[[float], FrozenGroup], values: Sequence[float], default: float, frozen: Path
+) -> dict[str, Any]:
+    """AP on the tune part for every value of a grouper's number, and on the test part with the one that tune chose.
 
-    Of the cuts within 0.002 AP of the best the one nearest to 0 wins.
+    Of the values within 0.002 AP of the best the one nearest to the default wins.
 
-    Not in the paper: it tells no cut.
+    Args:
+        make: the grouper for a value.
+        values: tried; none: there is nothing to tune.
+        default: without tuning.
+        frozen: folder with ``tune.safetensors`` and ``test.safetensors``.
+
+    Not in the paper: it tells no thresholds.
     """
-    factor = config.grouping.macro == "factor"
-
-    def group(candidates: Candidates):
-        grouping = model.group(candidates)
-        return (grouping.person, torch.sigmoid(final_logit(grouping))) if factor else grouping.person
-
-    def ap(part: FrozenAP, cut: float) -> float:
-        with with_cut(model, cut):
-            return round(part.of(lambda batch: group(batch.candidates)), 5)
-
-    tune = FrozenAP(frozen / "tune.safetensors")
-    tried = {cut: ap(tune, cut) for cut in cuts}
-    chosen = min((c for c in cuts if tried[c] >= max(tried.values()) - _INDISTINCT), key=abs)
+    tune, test = frozen_ap(frozen / "tune.safetensors"), frozen_ap(frozen / "test.safetensors")
+    tried = {value: round(tune.of(make(value)), 5) for value in values or (default,)}
+    near = [value for value in tried if tried[value] >= max(tried.values()) - _INDISTINCT]
+    chosen = min(near, key=lambda value: abs(value - default))
     return {
-        "ap_tune": {str(cut): value for cut, value in tried.items()},
+        "ap_tune": {str(value): ap for value, ap in tried.items()},
         "ap_cut": chosen,
-        "ap_test": ap(FrozenAP(frozen / "test.safetensors"), chosen),
+        "ap_test": round(test.of(make(chosen)), 5),
     }
+
+
+def hgg_by_cut(model: HGG, config: Config) -> Callable[[float], FrozenGroup]:
+    """HGG's grouping for a cut, with the macro-node discriminator in the poses' scores if the config says so."""
+
+    def make(cut: float) -> FrozenGroup:
+        def group(batch: LabelledCandidates):
+            with with_cut(model, cut):
+                grouping = model.group(batch.candidates)
+            if config.grouping.macro != "factor":
+                return grouping.person
+            return grouping.person, torch.sigmoid(final_logit(grouping))
+
+        return group
+
+    return make

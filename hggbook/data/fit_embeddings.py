@@ -15,6 +15,7 @@ from hggbook.data.observe import FOUND, STRAY, Observed, SeenCandidates
 
 FEWEST = 30  # rows without which a number is left at its neutral value
 _ROUNDS = 6
+_NODES = 9  # of the quadrature over the share's random part
 _FREEDOM = 4.0  # of Student's t, which the noise is taken for: a few wild candidates do not decide
 _MOST = 30_000  # rows in the likelihood of blending
 
@@ -32,10 +33,13 @@ class Blend:
     reach: float
     spread: float
 
-    def odds(self, candidates: SeenCandidates) -> Float[Tensor, "N"]:
-        """Log odds of the share, without the random part."""
+    def share(self, candidates: SeenCandidates) -> Float[Tensor, "N"]:
+        """Mean share of the nearest other person in each candidate's embedding."""
         base = torch.where(candidates.what == STRAY, self.stray, self.found)
-        return base - (candidates.distance - candidates.own) / self.reach
+        odds = (base - (candidates.distance - candidates.own) / self.reach).double()
+        value, weight = normal_nodes(_NODES)
+        share = torch.sigmoid(odds[:, None] + self.spread * value) @ weight.exp()
+        return share.float()
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ def fit_inside(observed: Observed) -> Inside:
         left = c.embedding - offset @ slope.T - mean[of]
         usable = known & (count[of] > 1) & (found | (c.what == STRAY))
         blend = _fit_blend(left, mean[other] - mean[of], c, usable)
-        share = torch.sigmoid(blend.odds(c)).masked_fill(~known, 0.0) if blend else torch.zeros_like(share)
+        share = blend.share(c).masked_fill(~known, 0.0) if blend else torch.zeros_like(share)
     residual = c.embedding - offset @ slope.T - mean[of] - share[:, None] * (mean[other] - mean[of])
     return Inside(mean, count, slope, blend, residual.masked_fill((count[of] < 2)[:, None], torch.nan), share < 0.05)
 
@@ -121,7 +125,7 @@ def _fit_blend(left, apart, candidates, rows):
     left, apart = left[pick].double(), apart[pick].double()
     gap = (candidates.distance - candidates.own)[pick].double()
     stray = candidates.what[pick] == STRAY
-    value, weight = normal_nodes(9)
+    value, weight = normal_nodes(_NODES)
     start = [-2.0, -2.0, math.log(0.2), math.log(0.5), *(math.log(float(left.abs().median()) + 1e-3),) * 2]
     p = torch.tensor(start, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS([p], max_iter=60, line_search_fn="strong_wolfe")

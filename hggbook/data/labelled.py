@@ -89,7 +89,7 @@ def simulated(
     Not in the paper: the pose track.
     """
     parts = []
-    for rows in torch.arange(poses.num_images).split(chunk) or ():
+    for rows in torch.arange(poses.num_images).split(chunk):
         chosen = poses.select(rows)
         candidates, targets, people = simulate(chosen, simulation, skeleton, seed)
         identity = torch.eye(2, 3).expand(len(rows), 2, 3)

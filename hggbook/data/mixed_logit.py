@@ -64,4 +64,4 @@ def fit_log_odds(
 
     with torch.enable_grad():
         optimizer.step(loss)
-    return parameters.detach()[:-1], abs(float(parameters[-1]))
+    return parameters.detach()[:-1], abs(float(parameters.detach()[-1]))

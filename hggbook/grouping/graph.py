@@ -166,16 +166,15 @@ class _EdgeMap:
         """Weighted mean of the parts. What is unchanged is only copied: most edges are, in most rounds."""
         new = torch.ones(self.number, dtype=torch.bool, device=value.device)
         new[self.edge_of[self.same]] = False
-        row = new.nonzero()[:, 0]
-        place = torch.empty_like(new, dtype=torch.int64)
-        place[row] = torch.arange(len(row), device=value.device)
+        place = torch.cumsum(new, dim=0) - 1  # of a new macro-edge among the new ones
         parts, into = self.kept[~self.same], place[self.edge_of[~self.same]]
         weight = count[parts, None]
-        total = value.new_zeros(len(row), value.shape[1]).index_add(0, into, value.index_select(0, parts) * weight)
-        mean = total / weight.new_zeros(len(row), 1).index_add(0, into, weight)
-        unchanged = value.index_select(0, self.kept[self.same])
-        origin = torch.argsort(torch.cat([self.edge_of[self.same], row]))
-        return torch.cat([unchanged, mean]).index_select(0, origin)
+        rows = int(new.sum())
+        total = value.new_zeros(rows, value.shape[1]).index_add(0, into, value.index_select(0, parts) * weight)
+        mean = total / weight.new_zeros(rows, 1).index_add(0, into, weight)
+        origin = len(value) + place
+        origin[self.edge_of[self.same]] = self.kept[self.same]
+        return torch.cat([value, mean]).index_select(0, origin)
 
     def carry(self, value: Float[Tensor, "E"]) -> Float[Tensor, "E2"]:
         """The value of what is unchanged, NaN for the rest."""

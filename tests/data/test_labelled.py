@@ -101,3 +101,9 @@ def test_other_files_are_refused(tmp_path):
     save_file({"x": torch.ones(1)}, tmp_path / "other.safetensors")
     with pytest.raises(ValueError, match="labelled candidates"):
         load_labelled(tmp_path / "other.safetensors")
+
+
+def test_no_image_at_all_is_a_set_too():
+    nobody = simulated(CROWD.select(torch.zeros(0, dtype=torch.int64)), SIMULATIONS["hard"], COCO)
+    assert (nobody.num_images, len(nobody.candidates)) == (0, 0)
+    assert nobody.select(torch.zeros(0, dtype=torch.int64)).num_images == 0

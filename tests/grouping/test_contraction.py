@@ -60,7 +60,7 @@ def test_an_unknown_linkage():
 
 
 def plain(c, scores, cut, linkage):
-    """Merges the best two clusters, each pair of clusters judged from the candidates' scores, until none is worth it."""
+    """Merges the best two clusters, each pair judged from its candidates' scores, until none is worth it."""
     score = dict(zip(map(tuple, scores.edge_index.T.tolist()), scores.logit.double().tolist()))
     clusters = [[row] for row in range(len(c))]
     while True:

@@ -53,6 +53,13 @@ def test_partial_people_are_joined_only_if_they_share_no_type():
     assert grouped((*types, 0), listed, ((0, 1), (2, 3), (0, 2), (1, 2))) == [0, 1, 0, 2, 1, 2, 2]
 
 
+def test_a_pair_that_assembly_drops_is_not_replaced():
+    # {0, 1, 2} are complete. Along the last bone 2-3 is the best, but is of no use; 3 has been used for it, and 3-4
+    # is not taken instead (later releases of OpenPose would).
+    listed = {(0, 1): 1.0, (1, 2): 1.0, (2, 3): 9.0, (3, 4): 5.0}
+    assert grouped((0, 1, 2, 0, 2), listed, ((0, 1), (1, 2), (2, 0))) == [0, 0, 0, 1, 2]
+
+
 def test_earlier_bones_go_first():
     # 0 (type 0) is linked to 1 (type 1), 1 to 2 (type 2), 2 to 3 (type 0): only one of the type-0 ends can stay.
     listed = {(0, 1): 1.0, (1, 2): 5.0, (2, 3): 9.0}

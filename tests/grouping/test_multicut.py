@@ -81,11 +81,20 @@ def test_a_fractional_solution_is_not_taken_for_the_answer(programs):
     assert programs[0] == (15, False)
 
 
+def test_partners_of_one_type_are_weighed_together(programs):
+    # 0 is drawn to 1 and to both of the type 2, which 1 pushes off. Halves satisfy every triangle (3 / 2), but 0 has
+    # at most one of the type 2: no integer program is needed to see that 1 is the best.
+    listed = {(0, 1): 1.0, (0, 2): 1.0, (0, 3): 1.0, (1, 2): -1.0, (1, 3): -1.0}
+    scores = pair_scores(listed)
+    assert multicut_value(MULTICUT(of_types(0, 1, 2, 2), scores), scores) == 1.0
+    assert not any(whole for _, whole in programs)
+
+
 def test_components_of_positive_pairs_are_solved_apart(programs):
     # {0, 1, 2} and {3, 4, 5}, which push each other off, and 6, which nobody wants
     two = {(0, 1): 2.0, (1, 2): 2.0, (0, 2): -1.0, (3, 4): 2.0, (4, 5): 2.0, (3, 5): -1.0, (2, 3): -1.0, (5, 6): -3.0}
     assert grouped(range(7), two) == [0, 0, 0, 1, 1, 1, 2]
-    assert [pairs for pairs, _ in programs] == [3, 3]
+    assert {pairs for pairs, _ in programs} == {3}
 
 
 def test_where_nothing_speaks_against_one_person_nothing_is_solved(programs):
@@ -151,7 +160,7 @@ def test_no_partition_is_better_where_all_pairs_are_scored(seed, bias, types):
 
 
 @settings(max_examples=20)
-@given(seed=st.integers(0, 10_000), n=st.integers(8, 24), types=st.sampled_from([4, 17]))
+@given(seed=st.integers(0, 10_000), n=st.integers(8, 15), types=st.sampled_from([4, 17]))
 def test_nobody_else_is_better(seed, n, types):
     c = random_candidates([n, n], seed)
     c = c.replace(type=c.type % types)
@@ -172,20 +181,20 @@ def test_the_unit_of_the_scores_does_not_matter(scale):
 
 
 def test_too_many_connected_candidates():
-    chain = {(i, i + 1): 1.0 for i in range(4)} | {(0, 2): -1.0, (5, 6): 1.0}
+    chain = {(i, i + 1): 1.0 for i in range(4)} | {(0, 2): -0.5, (5, 6): 1.0}
     assert grouped(range(7), chain, limit=5) == [0, 0, 0, 0, 0, 1, 1]
-    with pytest.raises(ValueError, match=r"at most limit=4 candidates connected .* got 5; raise the limit, .* use Contr"):
+    with pytest.raises(ValueError, match=r"at most limit=4 candidates .* got 5; raise the limit, .* Contraction"):
         grouped(range(7), chain, limit=4)
 
 
 def test_too_little_time():
     frustrated = {(0, 1): 3.0, (1, 2): 2.0, (0, 2): -4.0}
-    with pytest.raises(ValueError, match=r"no optimal grouping of 3 .* within seconds=0; allow more seconds, or use Con"):
+    with pytest.raises(ValueError, match=r"no optimal grouping of 3 .* within seconds=0; allow more .* Contraction"):
         grouped((0, 1, 2), frustrated, seconds=0.0)
 
 
 def test_time_that_ends_within_the_solver():
-    """A hundred candidates of a hundred types with scores at random: hours, if it were let."""
+    """A hundred candidates of a hundred types with scores at random need far longer than half a second."""
     n = 100
     c = of_types(*range(n))
     with pytest.raises(ValueError, match=r"no optimal grouping of 100 connected candidates found within seconds=0\.5"):

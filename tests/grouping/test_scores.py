@@ -1,5 +1,6 @@
 """Pairwise scores: their two sources, how they are read, and what every grouper that reads them keeps."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from hggbook.data.simulate import SIMULATIONS, simulate
 from hggbook.grouping.discriminators import MacroNodeDiscriminator, OracleEdges
 from hggbook.grouping.graph import build_graph
 from hggbook.grouping.groupers import Grouper, embedding_scores, number_groups, round_scores
+from hggbook.grouping.groupers.scores import group_images
 from hggbook.grouping.ohgc import OHGC
 from hggbook.skeleton import COCO
 from hggbook.types import Candidates, PairScores, Targets
@@ -65,6 +67,29 @@ def test_round_scores_of_a_grouping_without_a_round(counts):
     assert grouping.levels == ()
     assert round_scores(grouping).edge_index.shape == (2, 0)
     assert round_scores(grouping).logit.shape == (0,)
+
+
+# ---- how scores are read -------------------------------------------------------------------------------------------
+
+
+def test_every_image_is_read_by_itself():
+    c = of_types(4, 5, 4, 7, 6, 8, counts=(3, 0, 1, 2)).replace(score=torch.arange(6.0))
+    seen = []
+
+    def group(pairs):
+        seen.append(pairs)
+        return np.array([0, 1, 0][: len(pairs)])
+
+    scores = pair_scores({(0, 1): 1.0, (0, 2): 9.0, (1, 2): -2.0, (4, 5): 3.0})
+    assert group_images(c, scores, group).tolist() == [0, 1, 0, 2, 3, 4]
+    first, last = seen  # nothing to ask where there is no pair
+    assert first.type.tolist() == [4, 5, 4]
+    assert first.pair.tolist() == [[0, 1], [1, 2]]  # 0 and 2 are of one type
+    assert first.dense(first.logit).tolist() == [[0, 1, 0], [1, 0, -2], [0, -2, 0]]
+    assert first.same_type().tolist() == [[True, False, True], [False, True, False], [True, False, True]]
+    assert last.score.tolist() == [4, 5]
+    assert last.pair.tolist() == [[0], [1]]
+    assert last.logit.tolist() == [3]
 
 
 # ---- what is refused -----------------------------------------------------------------------------------------------

@@ -152,8 +152,7 @@ def _violated(joined, variable, kind, clear):
     for i in range(len(kind)):
         j = np.flatnonzero(joined[i] > clear)
         j = j[j != i]
-        more = np.maximum(joined[i] - joined[j], 0)  # (j, k): best to be in S where positive
-        more[:, i] = 0
+        more = np.maximum(joined[i] - joined[j], 0)  # (j, k): k belongs in S where positive (k = i adds up to 0)
         excess = joined[i, j][:, None] + np.add.reduceat(more, starts, axis=1) - 1
         at, of_type = np.nonzero(excess > clear)
         members = (more[at] > _ZERO) & (kind == kind[starts[of_type], None])

@@ -26,7 +26,8 @@ class Spectral:
        component is clustered by itself.
     2. The number of people of a component is estimated. ``types``: the median, rounded up, over the keypoint types that
        it has, of the number of candidates. ``eigengap``: the k for which the gap after the k-th smallest eigenvalue of
-       the normalised Laplacian is largest. ``both``: the same, but k no smaller than ``types`` says.
+       the normalised Laplacian is largest; eigenvalues above 1 count as 1, for they tell who is *not* linked (such as
+       candidates of one type). ``both``: the same, but k no smaller than ``types`` says.
     3. scikit-learn clusters the component into so many people.
     4. Clustering knows nothing of keypoint types. Of several candidates of one type in a person, the one with the
        highest sum of affinities to that person stays. Those that must leave join, the strongest link first, the person
@@ -86,22 +87,21 @@ class Spectral:
     def _number(self, affinity, kind):
         present = np.bincount(kind)
         typical = int(np.ceil(np.median(present[present > 0])))
-        if self.people == "types" or typical >= len(kind) or len(kind) == 1:
+        if self.people == "types" or len(kind) == 1:
             return typical
         least = typical if self.people == "both" else 1
         root = np.sqrt(affinity.sum(axis=1))
         values = np.linalg.eigvalsh(np.eye(len(kind)) - affinity / np.outer(root, root))
-        return least + int(np.diff(values)[least - 1 :].argmax())
+        return least + int(np.diff(np.minimum(values, 1))[least - 1 :].argmax())
 
     def _cluster(self, affinity, number):
-        n = len(affinity)
-        if number <= 1 or number >= n:
-            return np.zeros(n, dtype=np.int64) if number <= 1 else np.arange(n)
+        if number == 1:
+            return np.zeros(len(affinity), dtype=np.int64)
         from sklearn.cluster import spectral_clustering  # here: it takes a second to load, and few runs need it
 
-        return spectral_clustering(
-            affinity, n_clusters=number, assign_labels="cluster_qr", random_state=self.seed
-        ).astype(np.int64)
+        # Linked candidates are of two types at least, so that there are always fewer people than candidates.
+        label = spectral_clustering(affinity, n_clusters=number, assign_labels="cluster_qr", random_state=self.seed)
+        return label.astype(np.int64)
 
 
 def one_of_each_type(
