@@ -17,7 +17,8 @@ from hggbook.train import train
 
 @pytest.fixture(scope="module")
 def config():
-    return preset("tiny").override("detector.width=8", "detector.growth=4", "proposal.threshold=-1", "proposal.limit=20")
+    small = ("detector.width=8", "detector.growth=4", "proposal.threshold=-1", "proposal.limit=20")
+    return preset("tiny").override(*small)
 
 
 @pytest.fixture(scope="module")

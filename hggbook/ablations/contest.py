@@ -1,12 +1,12 @@
 """All groupers on the same candidates: each tuned on the tune part, then scored once on the test part."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from hggbook.ablations.grouping import Study, scored_images, summary
 from hggbook.ablations.rows import FROZEN
 from hggbook.ablations.scoring import FrozenGroup, tuned_ap
-from hggbook.compare.candidates import CUTS, Contender, Measured, calibrate_contender, measure
+from hggbook.compare.candidates import Contender, Measured, calibrate_contender, measure
 from hggbook.compare.contenders import contenders_of
 from hggbook.compare.intervals import Interval, f1_of, paired_difference, perfect_of, share_interval
 from hggbook.config import Config
@@ -15,7 +15,6 @@ from hggbook.model import HGG
 
 PEOPLE = (2, 3, 4, 6, 10, 1000)
 OVERLAP = (0.0, 0.05, 0.1, 0.2, 0.3, 1.01)
-FEW = (-1.0, 0.0, 1.0)  # cuts tried for the exact solver, which takes its time
 
 
 def contest(
@@ -42,13 +41,13 @@ def contest(
     tune, test = scored_images(study, config, "tune"), scored_images(study, config, "test")
     told, ours = {}, None
     for name, contender in contenders_of(model, config, exact=exact).items():
-        values = FEW if name == "multicut/hgg" else contender.values
-        chosen, tried = _tuned(contender, tune, values)
+        chosen, tried = _tuned(contender, tune)
         found = measure({name: contender.make(chosen)}, test.batches(64))[name]
         ours = found if name == "hgg" else ours
         told[name] = {"scores": contender.scores, "value": chosen, "tune": tried} | report(found, ours)
+        told[name]["notes"] = contender.notes()
         if study.track == FROZEN:
-            told[name] |= tuned_ap(_by_batch(contender), values, contender.default, study.frozen)
+            told[name] |= tuned_ap(_by_batch(contender), contender.values, contender.default, study.frozen)
         on_result(name, told[name])
     return told
 
@@ -74,10 +73,8 @@ def _by_batch(contender: Contender) -> Callable[[float], FrozenGroup]:
     return make
 
 
-def _tuned(
-    contender: Contender, tune: LabelledCandidates, values: Sequence[float]
-) -> tuple[float, dict[str, dict[str, float]]]:
-    chosen, tried = calibrate_contender(contender, tune, values=values)
+def _tuned(contender: Contender, tune: LabelledCandidates) -> tuple[float, dict[str, dict[str, float]]]:
+    chosen, tried = calibrate_contender(contender, tune)
     return chosen, {str(value): summary(found) for value, found in tried.items()}
 
 
@@ -85,4 +82,4 @@ def _interval(interval: Interval) -> list[float]:
     return [round(value, 4) for value in (interval.value, interval.low, interval.high)]
 
 
-__all__ = ["CUTS", "OVERLAP", "PEOPLE", "contest", "report"]
+__all__ = ["OVERLAP", "PEOPLE", "contest", "report"]

@@ -31,12 +31,14 @@ class Contender:
         make: the grouper for a value of its number. Targets are for the oracle only.
         values: what may be tried; empty if there is nothing to tune.
         default: the value without tuning.
+        notes: what it has to tell afterwards, e.g. how often it gave up.
     """
 
     scores: str
     make: Callable[[float], Group]
     values: tuple[float, ...] = ()
     default: float = 0.0
+    notes: Callable[[], dict[str, int]] = dict
 
 
 @dataclass(frozen=True)

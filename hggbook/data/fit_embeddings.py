@@ -70,18 +70,22 @@ def fit_inside(observed: Observed) -> Inside:
     Not in the paper: see `hggbook.data.fit_simulation`.
     """
     people, c = observed.people, observed.candidates
-    m, d = len(people.image), c.embedding.shape[1]
+    m, d = len(people.area), c.embedding.shape[1]
     found = c.what == FOUND
     of = c.person.clamp_min(0)
     count = torch.zeros(m, dtype=torch.int64).index_add_(0, of[found], torch.ones_like(of[found]))
     if not m or not bool(found.any()):
         nothing = torch.full_like(c.embedding, torch.nan)
         return Inside(torch.zeros(m, d), count, torch.zeros(d, 2), None, nothing, torch.zeros_like(found))
-    offset = c.offset / people.frame[of].amax(dim=1, keepdim=True)
+    offset = c.offset / people.size[c.image].amax(dim=1, keepdim=True)
     slope, blend, mean = torch.zeros(d, 2), None, torch.zeros(m, d)
     known = (c.other >= 0) & (count[c.other.clamp_min(0)] > 0)
     other = c.other.clamp_min(0)
     share = torch.zeros_like(c.score)
+    # Near another person a candidate's offset and that person's share cannot be told apart.
+    told_slope = found & (count[of] > 2)
+    away = told_slope & (c.distance - c.own > 0.5)
+    told_slope = away if int(away.sum()) >= FEWEST else told_slope
     for _ in range(_ROUNDS):
         # A found candidate says of its person's mean: (embedding - what else is in it) / its part of it.
         for _ in range(_ROUNDS):
@@ -91,7 +95,7 @@ def fit_inside(observed: Observed) -> Inside:
             weight = torch.zeros(m).index_add_(0, of[found], own[found, 0].square())
             mean = total / weight.clamp_min(1e-6)[:, None]
         left = c.embedding - mean[of] - share[:, None] * (mean[other] - mean[of])
-        slope = _slope(left, offset, of, found & (count[of] > 2), m)
+        slope = _slope(left, offset, of, told_slope, m)
         left = c.embedding - offset @ slope.T - mean[of]
         usable = known & (count[of] > 1) & (found | (c.what == STRAY))
         blend = _fit_blend(left, mean[other] - mean[of], c, usable)

@@ -10,11 +10,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from hggbook.data.coco import PoseSet
 from hggbook.data.fit_embeddings import FEWEST, Inside
-from hggbook.data.observe import SeenPeople
-from hggbook.data.simulated_people import along, nearest_person, place_in_order
+from hggbook.data.simulated_people import along, nearest_person, place_along
+from hggbook.data.surroundings import centres
 from hggbook.grouping.graph import pairs_within_images
 
+_REACHES = (0.0, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3)
 _MOST_PLACES = 20  # apart in the random order; more people than that are rare
 
 
@@ -26,74 +28,71 @@ class Between:
     """
 
     ordered: bool
+    reach: float
     origin: Float[Tensor, "d"]
     gradient: Float[Tensor, "d 2"]
     step: float
     spread: float
+    scale: float
     collide: float
     collide_spread: float
     pairs: int
     nearest_pairs: int
 
 
-def fit_between(people: SeenPeople, num_images: int, inside: Inside, noise: float) -> Between | None:
+def fit_between(people: PoseSet, inside: Inside, noise: float) -> Between | None:
     """The most likely way in which people got their embeddings, from the differences of all pairs in an image.
 
     A pair that does not collide differs by what the gradient says of the distance, plus the step times how far apart
-    they stand in the order, plus both spreads; in random order every distance of places is weighed by its probability.
-    A pair of which one is the other's nearest collides if just one of the two takes over the other's embedding.
+    they stand in the order, times the image's factor, plus both spreads; in random order every distance of places is
+    weighed by its probability. A pair of which one is the other's nearest collides if just one of the two takes over
+    the other's embedding.
 
     Args:
-        people: P people.
-        num_images: they are in.
+        people: P people, in the frame of the network input.
         inside: their means.
         noise: standard deviation of a single candidate's embedding, which the means still carry a part of.
 
     Returns:
         None without enough pairs.
 
-    Choice: whichever of the two orders makes the differences likelier.
+    Choice: of the orders (random; along the gradient, with several reaches) the one that makes the differences
+    likeliest.
 
     Not in the paper: see `hggbook.data.fit_simulation`.
     """
-    first, second = pairs_within_images(people.image, num_images)
+    first, second = pairs_within_images(people.batch, people.num_images)
     told = (inside.count[first] > 1) & (inside.count[second] > 1)
     first, second = first[told], second[told]
     if len(first) < FEWEST:
         return None
-    frame = people.frame.amax(dim=1, keepdim=True)
-    centre = ((people.centre + 0.5) / frame - 0.5).double()
+    side = people.size[people.batch].amax(dim=1, keepdim=True)
+    centre = ((centres(people.keypoints) + 0.5) / side - 0.5).double()
     mean = inside.mean.double()
     apart, shift = mean[second] - mean[first], centre[second] - centre[first]
     start = torch.linalg.lstsq(shift, apart).solution.T  # (d, 2)
-    number = torch.bincount(people.image, minlength=num_images)[people.image]
-    ranks = torch.stack([place_in_order(along(centre, g), people.image, num_images) for g in start], dim=1)
-    nearest, alone = nearest_person(_as_keypoints(people.boxed), people.image, num_images)
+    number = torch.bincount(people.batch, minlength=people.num_images)[people.batch]
+    nearest, alone = nearest_person(people.keypoints, people.batch, people.num_images)
     nearest = torch.where(alone, -1, nearest)
     takers = (nearest[first] == second).double() + (nearest[second] == first).double()
     carried = noise**2 * (1 / inside.count[first].double() + 1 / inside.count[second].double())
-    best = None
-    for ordered in (True, False):
-        places = (ranks[second] - ranks[first]).double() if ordered else None
-        for step in (0.0, 0.3, 1.0):
+    tried = []
+    for reach in (None, *_REACHES):  # None: random order
+        place = ((number.double() - 1) / 2)[:, None].expand(-1, len(start))
+        if reach is not None:
+            by_channel = [place_along(along(centre, g), reach, people.batch, people.num_images) for g in start]
+            place = torch.stack(by_channel, dim=1)
+        places = None if reach is None else place[second] - place[first]
+        for step in (0.3, 1.0):
             fit = _likeliest(apart, shift, places, number[first], takers, carried, start, step)
-            if best is None or fit[0] < best[0]:
-                best = (*fit, ordered)
-    _, gradient, step, spread, collide, collide_spread, ordered = best
+            tried.append((fit[0], reach, place, *fit[1:]))
+    _, reach, place, gradient, step, spread, scale, collide, collide_spread = min(tried, key=lambda one: one[0])
     weight = inside.count.double()[:, None]
-    if ordered:
-        place = ranks.double() - (number.double()[:, None] - 1) / 2
-    else:
-        place = ((number.double() - 1) / 2)[:, None]
     origin = ((mean - centre @ gradient.T - step * place) * weight).sum(dim=0) / weight.sum()
     return Between(
-        ordered, origin.float(), gradient.float(), step, spread, collide, collide_spread, len(first),
-        int((takers > 0).sum()),
+        reach is not None, reach or 0.0, origin.float(), gradient.float(), step, spread, scale, collide, collide_spread,
+        len(first), int((takers > 0).sum()),
     )  # fmt: skip
-
-
-def _as_keypoints(place: Float[Tensor, "P 2"]) -> Float[Tensor, "P 1 3"]:
-    return torch.cat([place, torch.full_like(place[:, :1], 2.0)], dim=1)[:, None]
 
 
 def _likeliest(apart, shift, places, number, takers, carried, start, step):
@@ -108,7 +107,7 @@ def _likeliest(apart, shift, places, number, takers, carried, start, step):
     else:
         chance, places = torch.zeros(1, 1, 1, dtype=torch.float64), places[..., None]
     spread = math.log(float(apart.std()) / 3 + 1e-3)
-    values = [*start.flatten().tolist(), step, spread, -2.0, math.log(0.3)]
+    values = [*start.flatten().tolist(), step, spread, -2.0, math.log(0.3), math.log(0.1)]
     p = torch.tensor(values, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS([p], max_iter=100, line_search_fn="strong_wolfe")
     cost = apart.new_zeros(())
@@ -116,24 +115,26 @@ def _likeliest(apart, shift, places, number, takers, carried, start, step):
     def loss():
         nonlocal cost
         optimizer.zero_grad()
-        gradient, (step, spread, odds, near) = p[: 2 * d].view(d, 2), p[2 * d :]
+        gradient, (step, spread, odds, near, scale) = p[: 2 * d].view(d, 2), p[2 * d :]
         mean = (shift @ gradient.T)[..., None] + step * places
-        free = _normal(apart[..., None] - mean, 2 * spread.exp().square() + carried[:, None, None]) + chance
+        variance = 2 * spread.exp().square() + (scale.exp() * mean).square() + carried[:, None, None]
+        free = _normal(apart[..., None] - mean, variance) + chance
         free = torch.logsumexp(free, dim=2).sum(dim=1)
         taken = _normal(apart, near.exp().square() + carried[:, None]).sum(dim=1)
         collide = torch.sigmoid(odds)
         share = takers * collide * (1 - collide)
         pairs = torch.logaddexp(torch.log1p(-share) + free, (share + 1e-300).log() + taken)
         prior = ((odds + 2) / 2).square() + (near - math.log(0.3)).square() + (spread - math.log(0.2)).square() / 4
+        prior = prior + (scale - math.log(0.1)).square()
         cost = (0.5 * prior - pairs.sum()) / len(apart)
         cost.backward()
         return cost
 
     with torch.enable_grad():
         optimizer.step(loss)
-    gradient, (step, spread, odds, near) = p.detach()[: 2 * d].view(d, 2), p.detach()[2 * d :].tolist()
+    gradient, (step, spread, odds, near, scale) = p.detach()[: 2 * d].view(d, 2), p.detach()[2 * d :].tolist()
     collide = 1 / (1 + math.exp(-odds))
-    return float(cost.detach()), gradient, step, math.exp(spread), collide, math.exp(near)
+    return float(cost.detach()), gradient, step, math.exp(spread), math.exp(scale), collide, math.exp(near)
 
 
 def _normal(value, variance):

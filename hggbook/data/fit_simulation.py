@@ -29,6 +29,8 @@ from hggbook.skeleton import SKELETONS, Skeleton
 
 Report = dict[str, Any]
 
+_MERGING = 60.0  # pixels of the network input: peaks farther apart are taken not to merge
+
 
 @torch.no_grad()
 def fit_to_model(
@@ -102,7 +104,7 @@ def fit(observed: Observed, skeleton: Skeleton, size: int) -> tuple[Simulation, 
     count = torch.bincount(c.what, minlength=5).tolist()
     report = {
         "images": observed.num_images,
-        "people": len(observed.people.image),
+        "people": len(observed.people.area),
         "keypoints": len(keypoints.type),
         "candidates": len(c.what),
         "observations": {
@@ -125,12 +127,12 @@ def _rates(observed: Observed, skeleton: Skeleton) -> dict[str, Any]:
     """Which keypoints are missed, which have strays, duplicates; what else there is."""
     q, c = observed.keypoints, observed.candidates
     count = torch.bincount(c.what, minlength=5).tolist()
-    size = observed.people.size[q.person].double()
+    size = observed.people.area[q.person].clamp_min(1.0).sqrt().double()
     middle = float(size.log().mean().exp())
-    share = [(~q.seen).double(), torch.log2(size / middle), q.crowding.double()]
+    share = [(~q.seen).double(), torch.log2(size / middle), q.crowding.double(), q.hidden.double()]
     types = torch.nn.functional.one_hot(q.type, skeleton.num_types).double()
     design = torch.cat([torch.ones_like(size)[:, None], torch.stack(share, dim=1), types], dim=1)
-    prior = torch.tensor([5.0, 2.0, 2.0, 3.0] + [1.0] * skeleton.num_types, dtype=torch.float64)
+    prior = torch.tensor([5.0, 2.0, 2.0, 3.0, 3.0] + [1.0] * skeleton.num_types, dtype=torch.float64)
 
     def log_odds(outcome: Bool[Tensor, "Q"], rows: Bool[Tensor, "Q"]) -> tuple[float, float, Effects]:
         """Probability of a seen and of an occluded keypoint under middling conditions, and what moves it."""
@@ -138,13 +140,14 @@ def _rates(observed: Observed, skeleton: Skeleton) -> dict[str, Any]:
             share = float(outcome[rows].double().mean()) if bool(rows.any()) else 0.0
             return share, share, Effects()
         weight, person = fit_log_odds(design[rows], outcome[rows], q.person[rows], prior)
-        level = float((types[rows] @ weight[4:]).mean())  # the types' effects are told from their mean
-        base, occluded, by_size, crowding = weight[:4].tolist()
-        by = Effects(by_size, middle, crowding, person, tuple((weight[4:] - level).tolist()))
+        level = float((types[rows] @ weight[5:]).mean())  # the types' effects are told from their mean
+        base, occluded, by_size, crowding, hidden = weight[:5].tolist()
+        by = Effects(by_size, middle, crowding, hidden, person, tuple((weight[5:] - level).tolist()))
         return _probability(base + level), _probability(base + level + occluded), by
 
-    everything = torch.ones_like(q.found)
-    seen, occluded, miss_by = log_odds(~q.found, everything)
+    apart = _apart(observed)
+    # Where peaks merge, keypoints are missed for another reason; what moves the rest is told by the rest.
+    seen, occluded, miss_by = log_odds(~q.found, q.rival > 1.5 * apart)
     strayed, number = q.strays > 0, q.strays.clamp_max(4)
     missed, _, missed_by = log_odds(strayed, ~q.found)
     found, _, found_by = log_odds(strayed, q.found)
@@ -157,9 +160,27 @@ def _rates(observed: Observed, skeleton: Skeleton) -> dict[str, Any]:
         "stray_again": int((number - 1).clamp_min(0).sum()) / tried if tried else 0.0,
         "duplicate": count[DUPLICATE] / count[FOUND],
         "background": count[BACKGROUND] / len(q.type),
+        "apart": apart,
         "clutter": count[CLUTTER] / observed.num_images,
         "types": tuple((types_of / types_of.sum()).tolist()),
     }  # fmt: skip
+
+
+def _apart(observed: Observed) -> float:
+    """Distance at which half of the pairs of keypoints of one type that would both be found have merged."""
+    q = observed.keypoints
+    rows = q.found & (q.rival < _MERGING)
+    if int(rows.sum()) < FEWEST:
+        return 0.0
+    gap, both = q.rival[rows].double(), q.rival_found[rows]
+    best = (torch.inf, 0.0)
+    for apart in torch.linspace(0.0, _MERGING / 2, 121, dtype=torch.float64).tolist():
+        kept = 1 - torch.exp2(-((gap / apart) ** 4)) if apart else torch.ones_like(gap)
+        base = both.double().sum() / kept.sum()  # of rivals that are found where nothing merges
+        chance = (base * kept).clamp(1e-6, 1 - 1e-6)
+        surprise = -torch.where(both, chance, 1 - chance).log().sum()
+        best = min(best, (float(surprise), apart))
+    return best[1]
 
 
 def _places(observed: Observed, skeleton: Skeleton) -> dict[str, Any]:
@@ -229,7 +250,7 @@ def _embeddings(observed: Observed, skeleton: Skeleton) -> tuple[dict[str, Any],
     factor = (of_type + 3 * level) / (rows + 3) / max(level, 1e-9)
     size = size / factor[c.type][:, None]
     deviation = float(noise[told & found].square().mean().sqrt()) if int(rows.sum()) else 0.0
-    between = fit_between(people, observed.num_images, inside, deviation)
+    between = fit_between(people, inside, deviation)
     fields = {
         "dimensions": d,
         "noise_types": tuple(factor.tolist()),
@@ -253,13 +274,14 @@ def _embeddings(observed: Observed, skeleton: Skeleton) -> tuple[dict[str, Any],
     if between:
         fields |= {
             "embedding_ordered": between.ordered, "embedding_step": between.step, "embedding_spread": between.spread,
+            "embedding_reach": between.reach, "embedding_scale": between.scale,
             "embedding_origin": tuple(between.origin.tolist()),
             "embedding_gradient": tuple(between.gradient.flatten().tolist()),
             "collide": between.collide, "collide_spread": between.collide_spread,
         }  # fmt: skip
         away = c.what == CLUTTER
         if int(away.sum()) >= FEWEST:
-            place = (c.position[away] + 0.5) / float(people.frame.max()) - 0.5
+            place = (c.position[away] + 0.5) / float(people.size.max()) - 0.5
             fields["noise_clutter"] = _deviation(c.embedding[away] - between.origin - place @ between.gradient.T)
     pairs = {
         "people with embeddings": int((inside.count > 1).sum()),

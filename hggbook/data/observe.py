@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from hggbook.data.coco import PoseSet
 from hggbook.data.simulate import MATCH_RADIUS
-from hggbook.data.simulated_people import boxes
 from hggbook.data.surroundings import centres, crowding_at, look_around, pairs_of
 from hggbook.skeleton import Skeleton
 from hggbook.types import Batch, Candidates, Record, Targets
@@ -26,25 +26,16 @@ NEAR = 0.6  # person sizes: farther from every keypoint of any type, it is clutt
 
 
 @dataclass(frozen=True)
-class SeenPeople(Record):
-    """Annotated people. ``image`` non-decreasing; ``centre``: mean place of a person's annotated keypoints, ``boxed``:
-    centre of their box, pixels of the network input; ``size``: square root of its area; ``frame``: width and height of
-    the network input.
-
-    Not in the paper: see `hggbook.data.fit_simulation`.
-    """
-
-    image: Int64[Tensor, "P"]
-    centre: Float[Tensor, "P 2"]
-    boxed: Float[Tensor, "P 2"]
-    size: Float[Tensor, "P"]
-    frame: Float[Tensor, "P 2"]
-
-
-@dataclass(frozen=True)
 class SeenKeypoints(Record):
-    """Annotated keypoints: whose, of which type, seen or occluded, how much another person is there (`crowding_at`),
-    whether a candidate was matched, and how many strays it has.
+    """Annotated keypoints.
+
+    Attributes:
+        person, type: whose, of which type.
+        seen: seen, not occluded. hidden: share of its person's annotated keypoints that are occluded.
+        crowding: how much another person is there (`crowding_at`).
+        found: a candidate was matched. strays: how many it has.
+        rival: pixels to the nearest annotated keypoint of that type of another person, infinite if there is none.
+        rival_found: a candidate was matched to that one.
 
     Not in the paper: see `hggbook.data.fit_simulation`.
     """
@@ -52,9 +43,12 @@ class SeenKeypoints(Record):
     person: Int64[Tensor, "Q"]
     type: Int64[Tensor, "Q"]
     seen: Bool[Tensor, "Q"]
+    hidden: Float[Tensor, "Q"]
     crowding: Float[Tensor, "Q"]
     found: Bool[Tensor, "Q"]
     strays: Int64[Tensor, "Q"]
+    rival: Float[Tensor, "Q"]
+    rival_found: Bool[Tensor, "Q"]
 
 
 @dataclass(frozen=True)
@@ -96,13 +90,20 @@ class SeenCandidates(Record):
 class Observed(Record):
     """Rows to measure, of any number of batches; images and people are numbered over all of them.
 
+    Attributes:
+        people: annotated people in the frame of the network input; ``size`` is that input's, ``image_id`` a number.
+        keypoints, candidates: rows.
+
     Not in the paper: see `hggbook.data.fit_simulation`.
     """
 
-    people: SeenPeople
+    people: PoseSet
     keypoints: SeenKeypoints
     candidates: SeenCandidates
-    num_images: int
+
+    @property
+    def num_images(self) -> int:
+        return self.people.num_images
 
 
 def observe(candidates: Candidates, targets: Targets, batch: Batch, skeleton: Skeleton) -> Observed:
@@ -147,28 +148,30 @@ def observe(candidates: Candidates, targets: Targets, batch: Batch, skeleton: Sk
     one = what == STRAY
     strays.index_put_((owner[one], kind[one]), torch.ones_like(owner[one]), accumulate=True)
     row, type_of = labelled.nonzero(as_tuple=True)
-    crowding = crowding_at(people, batch.area, batch.batch)
-    middle, (boxed, _) = centres(people), boxes(people)
+    seen = people[:, :, 2] > 1
+    hidden = (labelled & ~seen).sum(dim=1) / labelled.sum(dim=1).clamp_min(1)
+    rival, rival_found = _rivals(batch, labelled, found)
     if len(people):
-        told = owned & ((what == FOUND) | (what == DUPLICATE) | (what == STRAY))
+        told = owned & (what != BACKGROUND)
         error = (xy - people[whose, kind, :2]).norm(dim=1) / (sigmas[kind] * size[whose])
         error = error.masked_fill(~told, torch.inf)
-        offset = (xy - middle[whose]).masked_fill(~owned[:, None], 0.0)
-        visible, matched = told & (people[whose, kind, 2] > 1), told & found[whose, kind]
+        offset = (xy - centres(people)[whose]).masked_fill(~owned[:, None], 0.0)
+        visible, matched = told & seen[whose, kind], told & found[whose, kind]
     else:
         error, offset = torch.full_like(xy[:, 0], torch.inf), torch.zeros_like(xy)
         visible = matched = torch.zeros_like(owned)
-    frame = candidates.size[batch.batch]
     return Observed(
-        people=SeenPeople(batch.batch, middle, boxed, size, frame),
+        people=PoseSet(
+            people, batch.area, batch.batch, torch.arange(batch.num_images, device=xy.device), candidates.size
+        ),
         keypoints=SeenKeypoints(
-            row, type_of, people[row, type_of, 2] > 1, crowding[row, type_of], found[row, type_of], strays[row, type_of]
+            row, type_of, seen[row, type_of], hidden[row], crowding_at(people, batch.area, batch.batch)[row, type_of],
+            found[row, type_of], strays[row, type_of], rival[row, type_of], rival_found[row, type_of],
         ),
         candidates=SeenCandidates(
             what, owner, kind, candidates.score.detach()[kept], candidates.embedding.detach()[kept], image, visible,
             matched, swapped, error, offset, xy, around.own, around.other, around.distance,
         ),
-        num_images=batch.num_images,
     )  # fmt: skip
 
 
@@ -183,10 +186,11 @@ def join(parts: Sequence[Observed]) -> Observed:
     if not parts:
         raise ValueError("observations: expected those of at least one batch, got none")
     images = people = 0
-    joined = {"people": [], "keypoints": [], "candidates": []}
+    joined: dict[str, list] = {"people": [], "keypoints": [], "candidates": []}
     for part in parts:
-        seen, candidates = part.people, part.candidates
-        joined["people"].append(seen.replace(image=seen.image + images))
+        poses, candidates = part.people, part.candidates
+        number = torch.arange(images, images + part.num_images)
+        joined["people"].append(poses.replace(batch=poses.batch + images, image_id=number))
         joined["keypoints"].append(part.keypoints.replace(person=part.keypoints.person + people))
         joined["candidates"].append(
             candidates.replace(
@@ -195,13 +199,28 @@ def join(parts: Sequence[Observed]) -> Observed:
                 other=torch.where(candidates.other < 0, -1, candidates.other + people),
             )
         )
-        images, people = images + part.num_images, people + len(seen.image)
-    return Observed(**{name: _cat(rows) for name, rows in joined.items()}, num_images=images)
+        images, people = images + part.num_images, people + len(poses.area)
+    return Observed(**{name: _cat(rows) for name, rows in joined.items()})
 
 
 def _cat(rows):
     names = [field.name for field in dataclasses.fields(rows[0])]
     return type(rows[0])(*(torch.cat([getattr(row, name) for row in rows]) for name in names))
+
+
+def _rivals(batch, labelled, found):
+    """(M, K) distance to the nearest labelled keypoint of that type of another person, and whether that is found."""
+    m, k = labelled.shape
+    row, person = pairs_of(batch.batch, batch.batch)
+    row, person = row[row != person], person[row != person]
+    gap = (batch.keypoints[row, :, :2] - batch.keypoints[person, :, :2]).norm(dim=2)
+    gap = gap.masked_fill(~labelled[person], torch.inf)
+    least = gap.new_full((m, k), torch.inf).scatter_reduce(0, row[:, None].expand(-1, k), gap, "amin")
+    hit = (gap == least[row]) & torch.isfinite(gap) & found[person]
+    other = torch.zeros_like(labelled)
+    at, kind = hit.nonzero(as_tuple=True)
+    other[row[at], kind] = True
+    return least, other
 
 
 def _claims(xy, kind, image, batch, labelled, size, sigmas, skeleton):

@@ -19,12 +19,12 @@ from hggbook.data.draws import Draws, at_quantile, by_type, correlated
 from hggbook.data.simulated_people import boxes, channel_name, into_input, person_embedding
 from hggbook.data.simulation import QUANTILES, SIMULATIONS, Effects, Numbers, Simulation
 from hggbook.data.surroundings import centres, crowding_at, look_around
-from hggbook.grouping.graph import scramble
+from hggbook.grouping.graph import pairs_within_images, scramble
 from hggbook.labels import match_candidates
 from hggbook.skeleton import Skeleton
 from hggbook.types import Batch, Candidates, Targets
 
-__all__ = ["MATCH_RADIUS", "SIMULATIONS", "Simulation", "simulate"]
+__all__ = ["MATCH_RADIUS", "SIMULATIONS", "Simulation", "as_batch", "simulate"]
 
 MATCH_RADIUS = math.sqrt(8 * math.log(2))
 """Where OKS falls to 0.5, in units of (COCO's sigma x person's size): farther away, a candidate is no match."""
@@ -61,25 +61,31 @@ def simulate(
     flat = _Kind(*(torch.cat([column[kind.chosen] for kind, column in zip(kinds, columns)]) for columns in zip(*kinds)))
     order = torch.argsort(flat.image * k + flat.type, stable=True)
     flat = _Kind(*(column[order] for column in flat))
-    xy = torch.minimum(flat.xy.clamp_min(0), people.size[flat.image] - 1)
+    flat = flat._replace(xy=torch.minimum(flat.xy.clamp_min(0), people.size[flat.image] - 1))
+    if simulation.apart:
+        alone = _not_merged(flat, people.num_images, k, simulation.apart)
+        flat = _Kind(*(column[alone] for column in flat))
     candidates = Candidates(
-        xy=xy,
+        xy=flat.xy,
         type=flat.type,
         score=flat.score,
-        embedding=flat.embedding + _from_the_place(xy, flat, people, of_person, simulation),
+        embedding=flat.embedding + _from_the_place(flat, people, of_person, simulation),
         batch=flat.image,
         size=people.size,
     )
-    counts = torch.ones_like(order, dtype=torch.bool)
+    counts = torch.ones_like(flat.type, dtype=torch.bool)
     targets = Targets(flat.person, flat.duplicate, counts, people.keypoints[:, :, 2] > 0, people.batch)
-    return candidates, _matched(candidates, people, skeleton) if simulation.rematch else targets, people
+    if simulation.rematch:
+        sigmas = torch.tensor(skeleton.sigmas, device=people.area.device)
+        targets = match_candidates(candidates, as_batch(people), sigmas)
+    return candidates, targets, people
 
 
 class _Kind(NamedTuple):
     """Possible candidates of one kind, one for each keypoint (M, K) or each slot of an image (B, slots).
 
     ``chosen`` says which come to be. ``near``: the person whose embedding they start from, -1 for none; ``share``: log
-    odds at which another person's is blended in where both are equally near.
+    odds at which another person's is blended in where both are equally near. ``merging``: uniform in [0, 1).
     """
 
     chosen: Bool[Tensor, "*s"]
@@ -92,6 +98,7 @@ class _Kind(NamedTuple):
     duplicate: Int64[Tensor, "*s"]
     near: Int64[Tensor, "*s"]
     share: Float[Tensor, "*s"]
+    merging: Float[Tensor, "*s"]
 
 
 class _Imitation:
@@ -144,6 +151,7 @@ class _Imitation:
             duplicate=self.nobody if duplicate is None else duplicate,
             near=self.person,
             share=_log_odds(share) + self.numbers.blend_spread * self.draw.normal(name + "b"),
+            merging=self.draw.uniform(name + "m"),
         )
 
     def background(self) -> _Kind:
@@ -163,6 +171,7 @@ class _Imitation:
             duplicate=self.nobody,
             near=self.nobody,
             share=torch.zeros_like(self.unit),
+            merging=draw.uniform("bm"),
         )
 
     def strays(self, found: Bool[Tensor, "M K"]) -> list[_Kind]:
@@ -224,6 +233,7 @@ class _Imitation:
             duplicate=nobody,
             near=nobody,
             share=torch.zeros_like(usual),
+            merging=self.draw.uniform("cm", key),
         )
 
     def moved(self, probability: Float[Tensor, "M K"], by: Effects, name: str) -> Float[Tensor, "M K"]:
@@ -231,7 +241,9 @@ class _Imitation:
         if by == Effects(middle=by.middle):
             return probability  # as it is, to the bit
         people = self.people
-        shift = by.size * torch.log2(people.area.clamp_min(1.0).sqrt() / by.middle)
+        labelled = self.labelled.sum(dim=1).clamp_min(1)
+        hidden = (self.labelled & ~self.seen).sum(dim=1) / labelled
+        shift = by.size * torch.log2(people.area.clamp_min(1.0).sqrt() / by.middle) + by.hidden * hidden
         shift = shift + by.person * self.draw.normal(name, self.draw.person)
         shift = shift[:, None] + by_type(by.types, 0.0, self.skeleton.num_types, "types of effects").to(shift.device)
         if by.crowding:
@@ -297,21 +309,37 @@ def _log_odds(share: float) -> float:
     return math.log(share / (1 - share)) if share > 0 else -math.inf
 
 
+def _not_merged(flat: _Kind, num_images: int, num_types: int, apart: float) -> Bool[Tensor, "N"]:
+    """Candidates that have no more confident one of their type, made for somebody else, within their merging distance.
+
+    Choice: the fourth power, because that is how the share of pairs of keypoints of one type that are both found was
+    seen to rise with their distance.
+    """
+    first, second = pairs_within_images(flat.image * num_types + flat.type, num_images * num_types)
+    apart_of = apart * (-torch.log2(flat.merging.clamp_min(1e-6))) ** 0.25
+    weaker = torch.where(flat.score[first] < flat.score[second], first, second)
+    gap = (flat.xy[first] - flat.xy[second]).norm(dim=1)
+    rivals = (flat.near[first] != flat.near[second]) | (flat.near[first] < 0)
+    alone = torch.ones(len(flat.type), dtype=torch.bool, device=flat.type.device)
+    alone[weaker[rivals & (gap < apart_of[weaker])]] = False
+    return alone
+
+
 def _from_the_place(
-    xy: Float[Tensor, "N 2"], flat: _Kind, people: PoseSet, of_person: Float[Tensor, "M d"], simulation: Simulation
+    flat: _Kind, people: PoseSet, of_person: Float[Tensor, "M d"], simulation: Simulation
 ) -> Float[Tensor, "N d"]:
     """What a candidate's place adds to its embedding: the gradient within its person, and a share of the next one's."""
     s, added = simulation, torch.zeros_like(flat.embedding)
-    if not (s.embedding_within or s.blend_found or s.blend_stray) or not len(xy):
+    if not (s.embedding_within or s.blend_found or s.blend_stray) or not len(flat.xy):
         return added
     owned = flat.near >= 0
     owner = flat.near.clamp_min(0)
     if s.embedding_within:
-        offset = (xy - centres(people.keypoints)[owner]) / s.size
+        offset = (flat.xy - centres(people.keypoints)[owner]) / s.size
         slope = offset.new_tensor(s.embedding_within).view(s.dimensions, 2)
         added = torch.where(owned[:, None], offset @ slope.T, added)
     if s.blend_found or s.blend_stray:
-        around = look_around(xy, flat.image, flat.near, people.keypoints, people.area, people.batch)
+        around = look_around(flat.xy, flat.image, flat.near, people.keypoints, people.area, people.batch)
         crowded = owned & (around.other >= 0)
         other = around.other.clamp_min(0)
         share = torch.sigmoid(flat.share - (around.distance - around.own) / s.blend_reach)
@@ -320,18 +348,19 @@ def _from_the_place(
     return added
 
 
-def _matched(candidates: Candidates, people: PoseSet, skeleton: Skeleton) -> Targets:
-    """Targets of the candidates by `match_candidates`, with images and masks that take no memory."""
-    b, side = people.num_images, int(people.size[0, 0]) if len(people.size) else 1
-    device = people.area.device
-    blank = torch.zeros(1, 1, 1, 1, device=device).expand(b, 3, side, side)
-    batch = Batch(
-        images=blank,
+def as_batch(people: PoseSet) -> Batch:
+    """People in the frame of the network input as a `Batch`, with images and masks that take no memory.
+
+    Not in the paper: bookkeeping.
+    """
+    b, device = people.num_images, people.area.device
+    width, height = (int(side) for side in people.size.amax(dim=0)) if b else (1, 1)
+    return Batch(
+        images=torch.zeros(1, 1, 1, 1, device=device).expand(b, 3, height, width),
         keypoints=people.keypoints,
         area=people.area,
         batch=people.batch,
-        mask=torch.ones(1, 1, 1, dtype=torch.bool, device=device).expand(b, side, side),
+        mask=torch.ones(1, 1, 1, dtype=torch.bool, device=device).expand(b, height, width),
         image_id=people.image_id,
         to_image=torch.zeros(b, 2, 3, device=device),
     )
-    return match_candidates(candidates, batch, torch.tensor(skeleton.sigmas, device=device))

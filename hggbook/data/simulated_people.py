@@ -45,20 +45,20 @@ def person_embedding(people: PoseSet, simulation: Simulation, draw: Draws) -> Fl
 
     Not in the paper: see `hggbook.data.simulate`.
     """
-    s = simulation
+    s, channels = simulation, []
     centre = (centres(people.keypoints) + 0.5) / s.size - 0.5
-    channels = []
     for c in range(s.dimensions):
         slope = centre.new_tensor(s.embedding_gradient[2 * c : 2 * c + 2] or (0.0, 0.0))
         if s.embedding_ordered:
-            place = place_in_order(along(centre, slope), people.batch, people.num_images)
-            place = place - (torch.bincount(people.batch, minlength=people.num_images)[people.batch] - 1) / 2
+            place = place_along(along(centre, slope), s.embedding_reach, people.batch, people.num_images)
         else:
             key = draw.uniform("order" + channel_name(c), draw.person)
             place = place_in_order(key, people.batch, people.num_images)
         own = s.embedding_step * place + s.embedding_spread * draw.normal("own" + channel_name(c), draw.person)
         if s.embedding_gradient:
             own = own + centre @ slope
+        if s.embedding_scale:
+            own = own * (1 + s.embedding_scale * draw.normal("scale", draw.image))[people.batch]
         channels.append(own + s.embedding_origin[c] if s.embedding_origin else own)
     own = torch.stack(channels, dim=1)
 
@@ -87,6 +87,29 @@ def place_in_order(
     place = torch.empty_like(batch)
     place[by] = torch.arange(len(batch), device=batch.device) - (number.cumsum(0) - number)[batch]
     return place
+
+
+def place_along(
+    where: Float[Tensor, "M"], reach: float, batch: Int64[Tensor, "M"], num_images: int
+) -> Float[Tensor, "M"]:
+    """Place of each person in the order of the image's people by where they stand, less its mean in the image.
+
+    From one person to the next it grows by 1 - exp(-gap / reach), so with reach 0 by 1.
+
+    Not in the paper: see `hggbook.data.simulation`.
+    """
+    place = place_in_order(where, batch, num_images)
+    number = torch.bincount(batch, minlength=num_images)
+    sorted_row = (number.cumsum(0) - number)[batch] + place  # where each person stands in the sorted order of all
+    by = torch.empty_like(place)
+    by[sorted_row] = torch.arange(len(place), device=place.device)
+    gap = torch.diff(where[by], prepend=where[by][:1])
+    step = 1 - torch.exp(-gap / reach) if reach > 0 else torch.ones_like(gap)
+    # A sum over the earlier people of the same image, not over all: an image gives the same numbers in any batch.
+    first, second = pairs_within_images(batch, num_images)
+    total = torch.zeros_like(where).index_add_(0, second, step[first + 1])[sorted_row]
+    mean = torch.zeros(num_images, dtype=where.dtype, device=where.device).index_add_(0, batch, total)
+    return total - (mean / number.clamp_min(1))[batch]
 
 
 def nearest_person(

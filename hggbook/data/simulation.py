@@ -36,7 +36,8 @@ class Effects:
     Attributes:
         size: per doubling of the person's size (square root of its area) from ``middle`` on.
         middle: that size, in pixels of the network input.
-        crowding: where another person's keypoint is, falling off with the distance (see `crowding_at`).
+        crowding: where another person's keypoint is, falling off with the distance (see `surroundings.crowding_at`).
+        hidden: of a person whose keypoints are all occluded, against one with all of them seen.
         person: standard deviation of what all keypoints of a person have in common.
         types: of each keypoint type; empty: 0.
 
@@ -46,6 +47,7 @@ class Effects:
     size: float = 0.0
     middle: float = 50.0
     crowding: float = 0.0
+    hidden: float = 0.0
     person: float = 0.0
     types: Numbers = ()
 
@@ -87,11 +89,16 @@ class Simulation:
         swap: probability that a stray lies on the keypoint of the mirrored type (left for right), if labelled.
         stray_missed_table, stray_found_table: how far other strays lie from the keypoint, in sizes of the person, in a
             uniform direction; never within OKS 0.5.
+        apart: distance in pixels of the network input at which half of the pairs of candidates of one type, made for
+            different people, become one (the more confident), because their peaks merge; nearer more, farther fewer.
         clutter: mean number of candidates per image anywhere in the image, people or not.
         types: how frequent each type is in background and clutter; empty: equally.
         dimensions: d, channels of the embedding.
-        embedding_ordered: people stand in the order in which they stand along the gradient, counted from the middle of
-            the order, instead of in random order from 0.
+        embedding_ordered: people stand in the order in which they stand along the gradient, counted from the mean of
+            the image's people, instead of in random order from 0.
+        embedding_reach: then, a step is only 1 - exp(-gap / reach) of one, where ``gap`` is how far (in sides of the
+            network input) a person is along the gradient from the one before: two in one place are not told apart.
+        embedding_scale: standard deviation of a factor (per image) on all this.
         embedding_origin: (d,) embedding of a person in the middle of the network input.
         embedding_gradient: (2 d,) for each channel the change across and down the network input, from person to person.
         embedding_within: (2 d,) the same within a person, from candidate to candidate.
@@ -145,10 +152,13 @@ class Simulation:
     swap: float = 0.0
     stray_missed_table: Numbers = ()
     stray_found_table: Numbers = ()
+    apart: float = 0.0
     clutter: float = 0.0
     types: Numbers = ()
     dimensions: int = 1
     embedding_ordered: bool = False
+    embedding_reach: float = 0.0
+    embedding_scale: float = 0.0
     embedding_origin: Numbers = ()
     embedding_gradient: Numbers = ()
     embedding_within: Numbers = ()

@@ -25,7 +25,7 @@ BATCHES = simulated(CROWD, SIMULATIONS["hard"], COCO, 0)
 
 
 def test_counts_are_those_of_the_grouping_and_add_up_over_the_bins():
-    hgg, config = model(**{"grouping.cut": -1.0})
+    hgg, _ = model(**{"grouping.cut": -1.0})
     found = measure({"hgg": hgg_contender(hgg, -1.0).make(-1.0)}, BATCHES.batches(2))["hgg"]
     with torch.no_grad():
         person = hgg.group(BATCHES.candidates).person
@@ -52,7 +52,7 @@ def test_all_contenders_group_and_only_the_oracle_reads_the_truth():
 
 
 def test_the_model_keeps_its_own_cut():
-    hgg, config = model(**{"grouping.cut": 0.25})
+    hgg, _ = model(**{"grouping.cut": 0.25})
     hgg_contender(hgg, 0.25).make(-3.0)(BATCHES.candidates, BATCHES.targets)
     assert hgg.ohgc.cut == 0.25
 

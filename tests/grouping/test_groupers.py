@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from hggbook.grouping.groupers import AEGreedy, Grouper, Oracle, number_groups
 from hggbook.grouping.groupers.ae_greedy import munkres
 from hggbook.skeleton import COCO
-from hggbook.types import Candidates, Targets
+from hggbook.types import Candidates, PairScores, Targets
 from tests.grouping import ae_reference
 
 
@@ -161,7 +161,8 @@ def test_a_candidate_that_starts_a_person_by_a_known_number_resets_the_persons_m
 
 def test_scores_play_no_part():
     rows = candidates((0, 0, 0.9, 0.0), (0, 1, 0.9, 0.1))
-    assert AEGreedy((0, 1))(rows, scores=torch.zeros(1)).equal(AEGreedy((0, 1))(rows))
+    apart = PairScores(torch.tensor([[0], [1]]), torch.tensor([-9.0]))
+    assert AEGreedy((0, 1))(rows, scores=apart).equal(AEGreedy((0, 1))(rows))
 
 
 # ---- AE greedy as a whole ------------------------------------------------------------------------------------------
