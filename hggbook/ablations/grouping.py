@@ -30,7 +30,7 @@ from hggbook.provenance import provenance
 from hggbook.skeleton import SKELETONS
 from hggbook.train import train
 
-CUTS = (-2.0, -1.0, 0.0, 1.0)
+CUTS = {POSE: (-2.0, -1.0, 0.0, 1.0), FROZEN: (-4.0, -3.0, -2.0, -1.0, 0.0)}
 SIMULATION_SEED = 1_000_000  # of the candidates of tune and test: no epoch of training draws the same
 
 
@@ -109,13 +109,13 @@ def run(study: Study, row: Row, seed: int) -> dict[str, Any]:
 
     contender = hgg_contender(model, 0.0)
     tune, test = scored_images(study, config, "tune"), scored_images(study, config, "test")
-    cut, tried = calibrate_contender(contender, tune, values=CUTS)
+    cut, tried = calibrate_contender(contender, tune, values=CUTS[study.track])
     told["cut"] = cut
     told["tune"] = {str(value): summary(found) for value, found in tried.items()}
     at_cut = measure({"hgg": contender.make(cut)}, test.batches(64))["hgg"]
     told["test"] = summary(at_cut)
     if study.track == FROZEN:
-        told |= tuned_ap(hgg_by_cut(model, config), CUTS, 0.0, study.frozen)
+        told |= tuned_ap(hgg_by_cut(model, config), CUTS[FROZEN], 0.0, study.frozen)
     told |= {"images": {"tune": tune.num_images, "test": test.num_images}}
     told |= {"wall_s": round(time.perf_counter() - started, 1), "cpu_s": round(time.process_time() - cpu, 1)}
     told |= {"config": _portable(config, study), "provenance": provenance()}
@@ -177,6 +177,8 @@ def _trained(study: Study, row: Row, seed: int, config: Config) -> tuple[HGG, in
         return model.eval(), 0
     folder = result_file(study, row, seed).with_suffix("")
     done = train(config, folder, resume=(folder / "config.json").is_file())
+    if not done.complete:
+        raise RuntimeError(f"{folder}: training was stopped after {done.step} steps; run the study again to go on")
     (folder / "checkpoint.pt").unlink(missing_ok=True)  # the weights are there; the optimiser's state is not needed
     return done.model.eval(), done.step
 

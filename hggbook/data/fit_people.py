@@ -16,7 +16,8 @@ from hggbook.data.simulated_people import along, nearest_person, place_along
 from hggbook.data.surroundings import centres
 from hggbook.grouping.graph import pairs_within_images
 
-_REACHES = (0.0, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3)
+_REACHES = (0.0, 0.02, 0.03, 0.04, 0.05, 0.065, 0.08, 0.1, 0.15)
+_NEIGHBOURS = 0.15
 _MOST_PLACES = 20  # apart in the random order; more people than that are rare
 
 
@@ -76,26 +77,32 @@ def fit_between(people: PoseSet, inside: Inside, noise: float) -> Between | None
     nearest = torch.where(alone, -1, nearest)
     takers = (nearest[first] == second).double() + (nearest[second] == first).double()
     carried = noise**2 * (1 / inside.count[first].double() + 1 / inside.count[second].double())
-    tried = []
+    weight = (inside.count[first] * inside.count[second]).double() * torch.exp(-shift.norm(dim=1) / _NEIGHBOURS)
+    weight = weight / weight.mean()
+    labelled = (people.keypoints[:, :, 2] > 0).sum(dim=1).clamp_min(1)
+    found, tried = (inside.count / labelled).double(), []
     for reach in (None, *_REACHES):  # None: random order
         place = ((number.double() - 1) / 2)[:, None].expand(-1, len(start))
         if reach is not None:
-            by_channel = [place_along(along(centre, g), reach, people.batch, people.num_images) for g in start]
+            by_channel = [
+                place_along(along(centre, g), found, reach, people.batch, people.num_images)
+                for g in start
+            ]
             place = torch.stack(by_channel, dim=1)
         places = None if reach is None else place[second] - place[first]
         for step in (0.3, 1.0):
-            fit = _likeliest(apart, shift, places, number[first], takers, carried, start, step)
+            fit = _likeliest(apart, shift, places, number[first], takers, carried, start, step, weight)
             tried.append((fit[0], reach, place, *fit[1:]))
     _, reach, place, gradient, step, spread, scale, collide, collide_spread = min(tried, key=lambda one: one[0])
-    weight = inside.count.double()[:, None]
-    origin = ((mean - centre @ gradient.T - step * place) * weight).sum(dim=0) / weight.sum()
+    rows = inside.count.double()[:, None]
+    origin = ((mean - centre @ gradient.T - step * place) * rows).sum(dim=0) / rows.sum()
     return Between(
         reach is not None, reach or 0.0, origin.float(), gradient.float(), step, spread, scale, collide, collide_spread,
         len(first), int((takers > 0).sum()),
     )  # fmt: skip
 
 
-def _likeliest(apart, shift, places, number, takers, carried, start, step):
+def _likeliest(apart, shift, places, number, takers, carried, start, step, weight):
     """Minimises the negative log likelihood of all pairs, from a first gradient and step."""
     d = apart.shape[1]
     if places is None:  # how far apart two of n people stand in a random order, with the log of its probability
@@ -126,7 +133,7 @@ def _likeliest(apart, shift, places, number, takers, carried, start, step):
         pairs = torch.logaddexp(torch.log1p(-share) + free, (share + 1e-300).log() + taken)
         prior = ((odds + 2) / 2).square() + (near - math.log(0.3)).square() + (spread - math.log(0.2)).square() / 4
         prior = prior + (scale - math.log(0.1)).square()
-        cost = (0.5 * prior - pairs.sum()) / len(apart)
+        cost = (0.5 * prior - (weight * pairs).sum()) / len(apart)
         cost.backward()
         return cost
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from hggbook.config import Config
+from hggbook.data.calibrate_simulation import calibrate
 from hggbook.data.coco import CocoPeople
 from hggbook.data.fit_embeddings import FEWEST, fit_inside
 from hggbook.data.fit_people import fit_between
@@ -69,7 +70,7 @@ def fit_to_model(
     return fit(join(parts), skeleton, config.detector.input_size)
 
 
-def fit(observed: Observed, skeleton: Skeleton, size: int) -> tuple[Simulation, Report]:
+def fit(observed: Observed, skeleton: Skeleton, size: int, rounds: int = 3) -> tuple[Simulation, Report]:
     """The numbers with which `simulate` imitates what was observed.
 
     Every field is measured from the rows that speak of it; one of which fewer than 30 do stays neutral (no effect).
@@ -95,11 +96,14 @@ def fit(observed: Observed, skeleton: Skeleton, size: int) -> tuple[Simulation, 
             f"simulate --fit: {len(c.what)} candidates on {observed.num_images} images, none of them on one of the "
             f"{len(keypoints.type)} annotated keypoints: nothing to measure"
         )
-    embeddings, pairs = _embeddings(observed, skeleton)
-    simulation = Simulation(
-        size=size, rematch=True, **_rates(observed, skeleton), **_places(observed, skeleton), **_scores(observed),
-        **embeddings,
-    )  # fmt: skip
+    def measure(rows: Observed) -> Simulation:
+        return Simulation(
+            size=size, rematch=True, **_rates(rows, skeleton), **_places(rows, skeleton), **_scores(rows),
+            **_embeddings(rows, skeleton)[0],
+        )  # fmt: skip
+
+    simulation = calibrate(measure(observed), observed, skeleton, measure, rounds)
+    pairs = _embeddings(observed, skeleton)[1]
     seen, matched = int(keypoints.seen.sum()), int(keypoints.found.sum())
     count = torch.bincount(c.what, minlength=5).tolist()
     report = {

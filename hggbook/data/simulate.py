@@ -56,8 +56,8 @@ def simulate(
         raise ValueError(f"poses.keypoints: expected {skeleton.num_types} types ({skeleton.name}), got {k}")
     draw = Draws(poses, seed)
     people = into_input(poses, simulation, skeleton, draw)
-    of_person = person_embedding(people, simulation, draw)
-    kinds = _Imitation(people, of_person, simulation, skeleton, draw).kinds()
+    imitation = _Imitation(people, simulation, skeleton, draw)
+    kinds, of_person = imitation.kinds(), imitation.of_person
     flat = _Kind(*(torch.cat([column[kind.chosen] for kind, column in zip(kinds, columns)]) for columns in zip(*kinds)))
     order = torch.argsort(flat.image * k + flat.type, stable=True)
     flat = _Kind(*(column[order] for column in flat))
@@ -104,12 +104,10 @@ class _Kind(NamedTuple):
 class _Imitation:
     """All kinds of candidates of a set of people, before they are put in order."""
 
-    def __init__(
-        self, people: PoseSet, of_person: Float[Tensor, "M d"], simulation: Simulation, skeleton: Skeleton, draw: Draws
-    ):
+    def __init__(self, people: PoseSet, simulation: Simulation, skeleton: Skeleton, draw: Draws):
         m, k = people.keypoints.shape[:2]
         device = people.keypoints.device
-        self.people, self.of_person, self.numbers, self.draw = people, of_person[:, None], simulation, draw
+        self.people, self.numbers, self.draw = people, simulation, draw
         self.skeleton = skeleton
         self.xy, self.labelled = people.keypoints[:, :, :2], people.keypoints[:, :, 2] > 0
         self.seen = people.keypoints[:, :, 2] > 1
@@ -118,24 +116,27 @@ class _Imitation:
         self.nobody = torch.full_like(self.person, -1)
         self.image = people.batch[:, None].expand(m, k)
         self.unit = torch.tensor(skeleton.sigmas, device=device)[None] * people.area[:, None].sqrt()
+        s = simulation
+        miss = self.moved(torch.where(self.seen, s.miss_seen, s.miss_occluded), s.miss_by, "zmiss")
+        self.found = self.labelled & (draw.uniform("miss") >= miss)
+        share = self.found.sum(dim=1) / self.labelled.sum(dim=1).clamp_min(1)
+        self.of_person = person_embedding(people, share, simulation, draw)
 
     def kinds(self) -> list[_Kind]:
         """Whatever may be proposed, in a fixed order."""
         s, draw = self.numbers, self.draw
-        miss = self.moved(torch.where(self.seen, s.miss_seen, s.miss_occluded), s.miss_by, "zmiss")
-        found = self.labelled & (draw.uniform("miss") >= miss)
-        doubled = found & (draw.uniform("double") < s.duplicate)
+        doubled = self.found & (draw.uniform("double") < s.duplicate)
         level = torch.where(self.seen, s.score_seen, s.score_occluded)
         main = self.score("main", level, s.score_seen_table, s.score_occluded_table)
         twin = self.score("twin", level, s.score_duplicate_table)
         noise = (s.noise_seen_table, s.noise_occluded_table)
         kinds = [
-            self.kind("main", found, self.error("main"), main, noise, s.blend_found, person=self.person),
+            self.kind("main", self.found, self.error("main"), main, noise, s.blend_found, person=self.person),
             self.kind("twin", doubled, self.error("twin"), twin, noise, s.blend_found, duplicate=self.person),
             self.background(),
         ]
         if s.stray_missed or s.stray_found:
-            kinds += self.strays(found)
+            kinds += self.strays()
         return [*kinds, self.clutter()] if s.clutter else kinds
 
     def kind(self, name, chosen, offset, score, noise, share, *, person=None, duplicate=None) -> _Kind:
@@ -144,7 +145,7 @@ class _Imitation:
             chosen=chosen,
             xy=self.xy + offset,
             score=score,
-            embedding=self.of_person + self.noise(name, *noise),
+            embedding=self.of_person[:, None] + self.noise(name, *noise),
             type=self.types,
             image=self.image,
             person=self.nobody if person is None else person,
@@ -164,7 +165,7 @@ class _Imitation:
             chosen=self.labelled & (draw.uniform("false") < s.background),
             xy=centre[:, None] + spread * extent[:, None] * s.background_spread,
             score=self.score("b", torch.full_like(self.unit, s.score_background), s.score_background_table),
-            embedding=self.of_person + s.noise_background * torch.stack(noise, dim=2),
+            embedding=self.of_person[:, None] + s.noise_background * torch.stack(noise, dim=2),
             type=self.some_type(draw.uniform("type")),
             image=self.image,
             person=self.nobody,
@@ -174,9 +175,9 @@ class _Imitation:
             merging=draw.uniform("bm"),
         )
 
-    def strays(self, found: Bool[Tensor, "M K"]) -> list[_Kind]:
+    def strays(self) -> list[_Kind]:
         """Candidates of a keypoint's type at a wrong place: on the mirrored keypoint, or anywhere beyond a match."""
-        s, draw, kinds = self.numbers, self.draw, []
+        s, draw, found, kinds = self.numbers, self.draw, self.found, []
         chance = torch.where(
             found,
             self.moved(torch.full_like(self.unit, s.stray_found), s.stray_found_by, "zfound"),

@@ -36,12 +36,15 @@ def into_input(poses: PoseSet, simulation: Simulation, skeleton: Skeleton, draw:
     return PoseSet(keypoints, poses.area * scale.square(), poses.batch, poses.image_id, size)
 
 
-def person_embedding(people: PoseSet, simulation: Simulation, draw: Draws) -> Float[Tensor, "M d"]:
+def person_embedding(
+    people: PoseSet, found: Float[Tensor, "M"], simulation: Simulation, draw: Draws
+) -> Float[Tensor, "M d"]:
     """Each person's embedding: its place in an order of the image's people, plus what the place in the image gives;
     some are taken over from a neighbour.
 
     Args:
         people: in the frame of the network input.
+        found: (M,) share of each person's annotated keypoints that is found.
 
     Not in the paper: see `hggbook.data.simulate`.
     """
@@ -50,7 +53,7 @@ def person_embedding(people: PoseSet, simulation: Simulation, draw: Draws) -> Fl
     for c in range(s.dimensions):
         slope = centre.new_tensor(s.embedding_gradient[2 * c : 2 * c + 2] or (0.0, 0.0))
         if s.embedding_ordered:
-            place = place_along(along(centre, slope), s.embedding_reach, people.batch, people.num_images)
+            place = place_along(along(centre, slope), found, s.embedding_reach, people.batch, people.num_images)
         else:
             key = draw.uniform("order" + channel_name(c), draw.person)
             place = place_in_order(key, people.batch, people.num_images)
@@ -90,26 +93,24 @@ def place_in_order(
 
 
 def place_along(
-    where: Float[Tensor, "M"], reach: float, batch: Int64[Tensor, "M"], num_images: int
+    where: Float[Tensor, "M"], weight: Float[Tensor, "M"], reach: float, batch: Int64[Tensor, "M"], num_images: int
 ) -> Float[Tensor, "M"]:
-    """Place of each person in the order of the image's people by where they stand, less its mean in the image.
+    """Place of each person in the order of the image's people by where they stand, counted from the middle.
 
-    From one person to the next it grows by 1 - exp(-gap / reach), so with reach 0 by 1.
+    Each other person adds half of its weight to whoever stands after it and takes as much from whoever stands before
+    it; less so the nearer they stand (the error function of distance over ``reach``; 0: at once).
+
+    Args:
+        where: (M,) place along the gradient, in sides of the network input.
+        weight: (M,) how much each person counts, usually 1, or the share of it that is found.
 
     Not in the paper: see `hggbook.data.simulation`.
     """
-    place = place_in_order(where, batch, num_images)
-    number = torch.bincount(batch, minlength=num_images)
-    sorted_row = (number.cumsum(0) - number)[batch] + place  # where each person stands in the sorted order of all
-    by = torch.empty_like(place)
-    by[sorted_row] = torch.arange(len(place), device=place.device)
-    gap = torch.diff(where[by], prepend=where[by][:1])
-    step = 1 - torch.exp(-gap / reach) if reach > 0 else torch.ones_like(gap)
-    # A sum over the earlier people of the same image, not over all: an image gives the same numbers in any batch.
     first, second = pairs_within_images(batch, num_images)
-    total = torch.zeros_like(where).index_add_(0, second, step[first + 1])[sorted_row]
-    mean = torch.zeros(num_images, dtype=where.dtype, device=where.device).index_add_(0, batch, total)
-    return total - (mean / number.clamp_min(1))[batch]
+    gap = where[second] - where[first]
+    step = (torch.erf(gap / reach) if reach > 0 else torch.sign(gap)) / 2
+    place = torch.zeros_like(where).index_add_(0, second, step * weight[first])
+    return place.index_add_(0, first, -step * weight[second])
 
 
 def nearest_person(
@@ -140,5 +141,6 @@ def boxes(keypoints: Float[Tensor, "M K 3"]) -> tuple[Float[Tensor, "M 2"], Floa
 
 
 def along(place: Float[Tensor, "M 2"], slope: Float[Tensor, "2"]) -> Float[Tensor, "M"]:
-    """How far places lie along a gradient; across the image where it is zero."""
-    return place @ slope if bool((slope != 0).any()) else place[:, 0]
+    """How far places lie along the direction of a gradient; across the image where it is zero."""
+    length = slope.norm()
+    return place @ (slope / length) if float(length) > 0 else place[:, 0]

@@ -94,10 +94,10 @@ class Simulation:
         clutter: mean number of candidates per image anywhere in the image, people or not.
         types: how frequent each type is in background and clutter; empty: equally.
         dimensions: d, channels of the embedding.
-        embedding_ordered: people stand in the order in which they stand along the gradient, counted from the mean of
-            the image's people, instead of in random order from 0.
-        embedding_reach: then, a step is only 1 - exp(-gap / reach) of one, where ``gap`` is how far (in sides of the
-            network input) a person is along the gradient from the one before: two in one place are not told apart.
+        embedding_ordered: people stand in the order in which they stand along the gradient, counted from its middle,
+            instead of in random order from 0; a person counts as far as the detector finds it.
+        embedding_reach: then, how far apart (in sides of the network input) people must stand to be a step apart; much
+            nearer to each other they are not told apart (see `simulated_people.place_along`).
         embedding_scale: standard deviation of a factor (per image) on all this.
         embedding_origin: (d,) embedding of a person in the middle of the network input.
         embedding_gradient: (2 d,) for each channel the change across and down the network input, from person to person.

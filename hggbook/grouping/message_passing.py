@@ -69,14 +69,15 @@ class EdgeConv(MessagePassing):
         at_target = nn.functional.linear(x, own - difference, self.first.bias)
         at_source = nn.functional.linear(x, difference)
         on_edge = None if edge_attr is None else nn.functional.linear(edge_attr, pair)
-        if on_edge is not None and 2 * len(on_edge) == edge_index.shape[1]:
-            on_edge = torch.cat([on_edge, on_edge])
         messages = self.edge_updater(edge_index, at_target=at_target, at_source=at_source, on_edge=on_edge)
         return self.propagate(edge_index, messages=messages, size=(len(x), len(x))), messages
 
     def edge_update(self, at_target_i: Tensor, at_source_j: Tensor, on_edge: OptTensor) -> Tensor:
         total = at_target_i + at_source_j
-        return self.rest(torch.relu(total if on_edge is None else total + on_edge))
+        if on_edge is not None:  # its rows are those of all edges, or of the first half of them
+            halves = len(total) // max(len(on_edge), 1)
+            total = (total.view(halves, *on_edge.shape) + on_edge).flatten(0, 1)
+        return self.rest(total.relu_())
 
     def message(self, messages: Tensor) -> Tensor:
         return messages
