@@ -1,5 +1,6 @@
 """Results of a study as tables: mean and standard deviation over the seeds, beside the default's. For reports."""
 
+import itertools
 import json
 import statistics
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from typing import Any
 from hggbook.ablations.rows import DEFAULT, FROZEN, ROWS
 
 Result = dict[str, Any]
+_SHOWN = ("hgg", "contraction/hgg", "multicut/hgg", "contraction/distance", "ae")
 
 
 def read_results(folder: Path, track: str) -> list[Result]:
@@ -114,3 +116,83 @@ def _against(runs, default, value) -> str:
 def _order(result: Result) -> tuple[int, int]:
     names = [row.name for row in ROWS]
     return (names.index(result["row"]) if result["row"] in names else len(names), result["seed"])
+
+
+def contest_table(told: dict[str, Any]) -> str:
+    """A contest of groupers as Markdown: means and standard deviations over HGG's seeds, where they differ.
+
+    ``HGG's lead`` is that of the seed in which it is smallest, with its 95 % interval over images.
+
+    Not in the paper: it compares with AE only.
+    """
+    frozen = told["track"] == FROZEN
+    heads = ["grouper", "scores", "value", "F1", "people grouped perfectly", "HGG's lead in F1", "ms per image"]
+    heads += ["AP"] if frozen else []
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    seeds = list(told["weights"].values())
+    for name in seeds[0]:
+        runs = [seed[name] for seed in seeds]
+        cells = [name, runs[0]["scores"], ", ".join(f"{v:g}" for v in sorted({run["value"] for run in runs}))]
+        cells += [_seeds([run["test"][share] for run in runs]) for share in ("f1", "perfect_share")]
+        least = min((run["lead_f1"] for run in runs if "lead_f1" in run), default=None)
+        cells.append("" if least is None else f"{least[0]:+.3f} [{least[1]:+.3f}, {least[2]:+.3f}]")
+        cells.append(f"{statistics.mean(run['test']['ms_per_image'] for run in runs):.1f}")
+        cells += [_seeds([run["ap_test"] for run in runs])] if frozen else []
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def bins_table(told: dict[str, Any], key: str, names: Sequence[str]) -> str:
+    """F1 of some groupers by number of people or by overlap, as Markdown; means over HGG's seeds.
+
+    Args:
+        key: ``people`` or ``overlap``.
+        names: the groupers shown.
+
+    Not in the paper: its Table 1b asks the same of OCHuman.
+    """
+    edges = told[key]
+    whole = key == "people"
+    bins = [
+        (f"{low}" if high == low + 1 else f"{low} to {high - 1}") if whole else f"{low:g} to {min(high, 1):g}"
+        for low, high in itertools.pairwise(edges)
+    ]
+    if whole:
+        bins[-1] = f"{edges[-2]} and more"
+    lines = [f"| {key} | " + " | ".join(bins) + " |", "|" + "---|" * (len(bins) + 1)]
+    for name in names:
+        rows = [seed[name][f"f1_by_{key}"] for seed in told["weights"].values()]
+        lines.append(f"| {name} | " + " | ".join(f"{statistics.mean(column):.3f}" for column in zip(*rows)) + " |")
+    return "\n".join(lines)
+
+
+def contest_tables(told: dict[str, Any]) -> dict[str, str]:
+    """The tables of a contest by the name of their place in a text. Not in the paper: bookkeeping."""
+    name = told["preset"] if told["track"] != FROZEN else FROZEN
+    measured = next(iter(told["weights"].values()))
+    shown = [grouper for grouper in _SHOWN if grouper in measured]
+    return {
+        f"groupers {name}": contest_table(told),
+        f"people {name}": bins_table(told, "people", shown),
+        f"overlap {name}": bins_table(told, "overlap", shown),
+    }
+
+
+def with_table(text: str, name: str, table: str) -> str:
+    """A Markdown text with the table between ``<!-- table NAME -->`` and ``<!-- end NAME -->`` put in place.
+
+    Raises:
+        ValueError: the text has no such place.
+
+    Not in the paper: keeps numbers in texts from being copied by hand.
+    """
+    start, end = f"<!-- table {name} -->", f"<!-- end {name} -->"
+    before, found, rest = text.partition(start)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise ValueError(f"text: expected a place for the table {name!r}, between {start} and {end}")
+    return f"{before}{start}\n{table}\n{end}{after}"
+
+
+def _seeds(values: Sequence[float]) -> str:
+    return spread(values) if max(values) - min(values) > 1e-9 else f"{values[0]:.3f}"

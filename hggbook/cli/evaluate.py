@@ -19,6 +19,7 @@ def add(commands) -> None:
     on.add_argument("--annotations", help="COCO keypoint file (with --images)")
     evaluate.add_argument("--images", help="image folder")
     on.add_argument("--split", choices=("dev", "tune", "train"), help="photographs in HGGBOOK_DATA/coco")
+    on.add_argument("--poses", metavar="PRESET:PART", help="simulated candidates, e.g. hard:test; part tune or test")
     on.add_argument("--scenes", metavar="PRESET:COUNT:SEED", help="e.g. crowd:200:2; own: as trained on")
     evaluate.add_argument("--limit", type=int, help="only the first so many images")
     evaluate.add_argument("--fill-missing", action="store_true", help="fill missing keypoints as the AE code does")
@@ -35,6 +36,9 @@ def _evaluate(args: argparse.Namespace) -> None:
 
     device = machine(args)
     model, config = load_weights(find_weights(args.weights))
+    if args.poses:
+        _evaluate_poses(args, model, config)
+        return
     dataset = _dataset(args, config)
     if args.calibrate:
         if args.split == "dev" or (args.scenes or "").endswith(":2"):
@@ -55,6 +59,40 @@ def _evaluate(args: argparse.Namespace) -> None:
     if args.out:
         _write_scores(Path(args.out), args.weights, config, scores)
         print(f"COCO results and scores written to {args.out}")
+
+
+def _evaluate_poses(args, model, config) -> None:
+    """The pose track: pairs and people, not AP, since the simulation decides what there is to be found."""
+    import dataclasses
+
+    from hggbook.ablations.grouping import Study, scored_images
+    from hggbook.compare import calibrate_contender, contenders_of, f1_of, measure, perfect_of, share_interval
+    from hggbook.model import save_weights
+
+    preset, _, part = args.poses.partition(":")
+    if part not in ("tune", "test"):
+        raise ValueError(f"--poses: expected PRESET:tune or PRESET:test, got {args.poses!r}")
+    study = Study("pose", 0, Path(), preset, tune_images=args.limit or 0, test_images=args.limit or 0)
+    labelled = scored_images(study, config.override(f"data.preset={preset}", "data.knobs="), part)
+    known = contenders_of(model, config, exact=False)
+    contenders = {name: known[name] for name in ("hgg", "ae", "oracle")}
+    if args.calibrate:
+        if part != "tune":
+            raise ValueError("--calibrate: not on what is reported (part test): use part tune")
+        chosen = {name: calibrate_contender(contenders[name], labelled)[0] for name in ("hgg", "ae")}
+        tuned = dataclasses.replace(
+            config,
+            grouping=dataclasses.replace(config.grouping, cut=chosen["hgg"]),
+            baseline=dataclasses.replace(config.baseline, threshold=chosen["ae"]),
+        )
+        save_weights(args.calibrate, model, tuned)
+        print(f"cut {chosen['hgg']}, AE threshold {chosen['ae']} ({labelled.num_images} images): written with weights")
+        return
+    groupers = {name: contender.make(contender.default) for name, contender in contenders.items()}
+    print(f"{labelled.num_images} images with two people or more, simulation {preset}, part {part}; 95 % intervals")
+    for name, found in measure(groupers, labelled.batches(args.batch)).items():
+        f1, perfect = share_interval(found.counts, f1_of), share_interval(found.counts, perfect_of)
+        print(f"{name:<8} pairwise F1 {f1}  people grouped perfectly {perfect}  {found.milliseconds:6.2f} ms/image")
 
 
 def _write_scores(folder, weights, config, scores):

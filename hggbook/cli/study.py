@@ -36,6 +36,7 @@ def add(commands) -> None:
     ablate.add_argument("--weights", nargs="+", help="groupers: HGG's weights, one of each seed")
     ablate.add_argument("--collect", action="store_true", help="run nothing; show the table of what is there")
     ablate.add_argument("--write", type=Path, metavar="FILE", help="also write the results as one JSON file")
+    ablate.add_argument("--report", type=Path, metavar="FILE", help="also put the tables into this text, at their marks")
 
     oracle = command(commands, "oracle", _oracle, "Check that OHGC with oracle scores finds a pose file's true people.")
     oracle.add_argument("annotations", help="COCO keypoint file (json or json.gz)")
@@ -102,10 +103,13 @@ def _grouping(args, study) -> None:
     print(grouping_table(results))
     if args.write:
         _write(args.write, {"study": "grouping", "track": args.track, "rows": compact(results)})
+    if args.report:
+        _report(args.report, {f"grouping {args.track}": grouping_table(results)})
 
 
 def _groupers(args, study) -> None:
     from hggbook.ablations.contest import OVERLAP, PEOPLE, contest
+    from hggbook.ablations.tables import contest_tables
     from hggbook.model import load_weights
     from hggbook.provenance import provenance
     from hggbook.weights import find_weights
@@ -128,6 +132,20 @@ def _groupers(args, study) -> None:
         told["weights"][Path(name).parent.name or name] = contest(model, config, study, on_result=tell)
     if args.write:
         _write(args.write, told)
+    if args.report:
+        _report(args.report, contest_tables(told))
+
+
+def _report(path: Path, tables) -> None:
+    from hggbook.ablations.tables import with_table
+    from hggbook.paths import whole_file
+
+    text = path.read_text(encoding="utf-8")
+    for name, table in tables.items():
+        text = with_table(text, name, table)
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    print(f"{len(tables)} tables put into {path}")
 
 
 def _write(path: Path, told) -> None:

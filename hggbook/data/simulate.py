@@ -18,7 +18,7 @@ from hggbook.data.coco import PoseSet
 from hggbook.data.draws import Draws, at_quantile, by_type, correlated
 from hggbook.data.simulated_people import boxes, channel_name, into_input, person_embedding
 from hggbook.data.simulation import QUANTILES, SIMULATIONS, Effects, Numbers, Simulation
-from hggbook.data.surroundings import centres, crowding_at, look_around
+from hggbook.data.surroundings import centres, crowding_at, look_around, within_person
 from hggbook.grouping.graph import pairs_within_images, scramble
 from hggbook.labels import match_candidates
 from hggbook.skeleton import Skeleton
@@ -118,7 +118,7 @@ class _Imitation:
         self.unit = torch.tensor(skeleton.sigmas, device=device)[None] * people.area[:, None].sqrt()
         s = simulation
         miss = self.moved(torch.where(self.seen, s.miss_seen, s.miss_occluded), s.miss_by, "zmiss")
-        self.found = self.labelled & (draw.uniform("miss") >= miss)
+        self.found = self.labelled & (self.together(draw.uniform("miss"), "miss", s.miss_reach) >= miss)
         share = self.found.sum(dim=1) / self.labelled.sum(dim=1).clamp_min(1)
         self.of_person = person_embedding(people, share, simulation, draw)
 
@@ -271,14 +271,27 @@ class _Imitation:
         s, draw, channels = self.numbers, self.draw, []
         for c in range(s.dimensions):
             by = draw.normal(f"{name}e{channel_name(c)}")
+            if s.noise_reach and name == "main":
+                by = self.field(by, s.noise_reach)
             if not seen:
                 channels.append(torch.where(self.seen, s.noise_seen, s.noise_occluded) * by)
                 continue
-            rank = correlated(draw.normal(name + "s"), by, s.score_noise)
+            large = torch.special.ndtri((2 * torch.special.ndtr(by.abs()) - 1).clamp(1e-6, 1 - 1e-6))
+            rank = correlated(draw.normal(name + "s"), large, s.score_noise)
             size = torch.where(self.seen, at_quantile(seen, rank), at_quantile(occluded or seen, rank))
-            sign = torch.where(draw.uniform(f"{name}g{channel_name(c)}") < 0.5, -1.0, 1.0)
-            channels.append(self.by_type(s.noise_types, "noise_types") * size * sign)
+            channels.append(self.by_type(s.noise_types, "noise_types") * size * torch.sign(by))
         return torch.stack(channels, dim=2)
+
+    def together(self, uniform: Float[Tensor, "M K"], name: str, reach: float) -> Float[Tensor, "M K"]:
+        """Uniform numbers that go together within a person, or those given where they do not."""
+        return torch.special.ndtr(self.field(self.draw.normal(name + "t"), reach)) if reach else uniform
+
+    def field(self, normal: Float[Tensor, "M K"], reach: float) -> Float[Tensor, "M K"]:
+        """Standard normal numbers, correlated within a person as exp(-distance / reach)."""
+        kernel = torch.exp(-within_person(self.people.keypoints, self.people.area) / reach)
+        k = self.skeleton.num_types
+        kernel = torch.where(torch.eye(k, dtype=torch.bool, device=kernel.device), 1 + 1e-4, kernel)
+        return (torch.linalg.cholesky(kernel) * normal[:, None]).sum(dim=2)
 
     def score(
         self, name: str, usual: Float[Tensor, "*s"], seen: Numbers, occluded: Numbers = (), key: Tensor | None = None

@@ -82,6 +82,8 @@ class Simulation:
         jitter_occluded, jitter_types: exponent on the quantile's probability for occluded keypoints, and for each type
             (empty: 1): below 1 is less precise.
         miss_by: what else a miss depends on.
+        miss_reach: misses of one person's keypoints go together as exp(-distance / reach), in sizes of the person: what
+            hides a nose hides the eyes; 0: each by itself.
         stray_missed, stray_found: probability of a *stray*, a candidate of the keypoint's type at a wrong place, where
             the keypoint is missed, and where it is found.
         stray_missed_by, stray_found_by: what else that depends on.
@@ -108,6 +110,7 @@ class Simulation:
         blend_spread: standard deviation of the share's log odds.
         noise_seen_table, noise_occluded_table, noise_stray_table: size of the noise per channel; the sign is random.
         noise_types: factor on the noise for each type; empty: 1.
+        noise_reach: the noise of one person's found candidates goes together, as misses do with ``miss_reach``.
         noise_clutter: standard deviation of clutter's embeddings around what the gradient gives at its place.
         score_seen_table, score_occluded_table, score_duplicate_table, score_stray_missed_table,
             score_stray_found_table, score_background_table: confidence of a candidate (the last one of clutter too);
@@ -144,6 +147,7 @@ class Simulation:
     jitter_occluded: float = 1.0
     jitter_types: Numbers = ()
     miss_by: Effects = field(default_factory=Effects)
+    miss_reach: float = 0.0
     stray_missed: float = 0.0
     stray_found: float = 0.0
     stray_missed_by: Effects = field(default_factory=Effects)
@@ -170,6 +174,7 @@ class Simulation:
     noise_occluded_table: Numbers = ()
     noise_stray_table: Numbers = ()
     noise_types: Numbers = ()
+    noise_reach: float = 0.0
     noise_clutter: float = 1.0
     score_seen_table: Numbers = ()
     score_occluded_table: Numbers = ()

@@ -78,6 +78,17 @@ def crowding_at(
     return torch.exp(-around.distance / CROWDING_REACH).view(m, k)
 
 
+def within_person(keypoints: Float[Tensor, "M K 3"], area: Float[Tensor, "M"]) -> Float[Tensor, "M K K"]:
+    """Distances between the keypoints of a person, in sizes of that person; infinite where one is not labelled.
+
+    Not in the paper: see `hggbook.data.simulation`.
+    """
+    gap = (keypoints[:, :, None, :2] - keypoints[:, None, :, :2]).norm(dim=3)
+    hidden = keypoints[:, :, 2] <= 0
+    gap = gap / area.clamp_min(1.0).sqrt()[:, None, None]
+    return gap.masked_fill(hidden[:, :, None] | hidden[:, None], torch.inf)
+
+
 def pairs_of(
     image: Int64[Tensor, "N"], batch: Int64[Tensor, "M"]
 ) -> tuple[Int64[Tensor, "P"], Int64[Tensor, "P"]]:

@@ -8,7 +8,16 @@ import torch
 
 from hggbook.ablations.grouping import Study, config_of, result_file, run, run_all
 from hggbook.ablations.rows import DEFAULT, ROWS, TRACKS, rows_of
-from hggbook.ablations.tables import compact, expand, grouping_table, read_results, spread
+from hggbook.ablations.tables import (
+    bins_table,
+    compact,
+    contest_table,
+    expand,
+    grouping_table,
+    read_results,
+    spread,
+    with_table,
+)
 from hggbook.model import build
 from hggbook.skeleton import COCO
 
@@ -149,6 +158,28 @@ class TestTables:
         (tmp_path / "pose" / "GAT" / "seed1.json").write_text("{}")
         with pytest.raises(ValueError, match="seed1.json"):
             read_results(tmp_path, "pose")
+
+    def test_a_contest_by_hand(self):
+        def grouper(f1, lead=None):
+            test = {"f1": f1, "perfect_share": f1 / 2, "ms_per_image": 2.0}
+            told = {"scores": "some", "value": 1.0, "test": test, "f1_by_people": [f1, f1 + 0.05]}
+            return told | ({"lead_f1": [lead, lead - 0.01, lead + 0.01]} if lead else {})
+
+        one, other = {"hgg": grouper(0.9), "ae": grouper(0.6, 0.3)}, {"hgg": grouper(0.8), "ae": grouper(0.6, 0.2)}
+        seeds = {"a": one, "b": other}
+        told = {"track": "pose", "people": [2, 3, 1000], "weights": seeds}
+        lines = contest_table(told).splitlines()
+        assert lines[2] == "| hgg | some | 1 | 0.850 ± 0.071 | 0.425 ± 0.035 |  | 2.0 |"
+        assert lines[3] == "| ae | some | 1 | 0.600 | 0.300 | +0.200 [+0.190, +0.210] | 2.0 |"
+        lines = bins_table(told, "people", ["hgg"]).splitlines()
+        assert lines[0] == "| people | 2 | 3 and more |"
+        assert lines[2] == "| hgg | 0.850 | 0.900 |"
+
+    def test_a_table_takes_its_place_in_a_text(self):
+        text = "Before\n<!-- table x -->\nold\n<!-- end x -->\nafter"
+        assert with_table(text, "x", "| new |") == text.replace("old", "| new |")
+        with pytest.raises(ValueError, match="'y'"):
+            with_table(text, "y", "| new |")
 
     def test_spread(self):
         assert spread([0.5]) == "0.500"
