@@ -36,7 +36,7 @@ def add(commands) -> None:
     ablate.add_argument("--weights", nargs="+", help="groupers: HGG's weights, one of each seed")
     ablate.add_argument("--collect", action="store_true", help="run nothing; show the table of what is there")
     ablate.add_argument("--write", type=Path, metavar="FILE", help="also write the results as one JSON file")
-    ablate.add_argument("--report", type=Path, metavar="FILE", help="also put the tables into this text, at their marks")
+    ablate.add_argument("--report", type=Path, metavar="FILE", help="also put the tables into this text")
 
     oracle = command(commands, "oracle", _oracle, "Check that OHGC with oracle scores finds a pose file's true people.")
     oracle.add_argument("annotations", help="COCO keypoint file (json or json.gz)")
