@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+POSE_FILE = "coco/person_keypoints_train2017_poses.json.gz"  # in the folder that HGGBOOK_DATA names
 SIZES = ("tiny", "small", "paper", "pose")
 
 
@@ -206,8 +207,7 @@ def preset(size: str) -> Config:
         return Config(
             # Choice: images with two people or more: with one there is nothing to group.
             data=DataConfig(
-                kind="poses", train="coco/person_keypoints_train2017_poses.json.gz", part="train", preset="hard",
-                least_people=2,
+                kind="poses", train=POSE_FILE, part="train", preset="hard", least_people=2,
             ),
             train=TrainConfig(
                 batch=8, pretrain_steps=0, joint_steps=7000, grouping_learning_rate=4e-3, warmup=50, decay="linear",

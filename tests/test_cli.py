@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from hggbook.cli import main
-from hggbook.cli.train import POSES, config_of
-from hggbook.config import preset
+from hggbook.cli.train import config_of
+from hggbook.config import POSE_FILE, preset
 
 SMALL = [
     "detector.input_size=64", "detector.width=8", "detector.growth=4", "detector.depth=2", "data.preset=easy",
@@ -129,10 +129,10 @@ def test_the_track_is_a_setting_and_settings_come_after_it(tmp_path):
 
 def test_the_pose_track_reads_the_poses_of_the_data_folder_if_no_file_is_named(home, monkeypatch):
     monkeypatch.setenv("HGGBOOK_DATA", str(home))
-    (home / POSES).parent.mkdir()
-    (home / POSES).write_text("")
-    assert config_of("tiny", "pose", []).data.train == POSES
-    assert config_of(None, "pose", []).data.train == POSES
+    (home / POSE_FILE).parent.mkdir()
+    (home / POSE_FILE).write_text("")
+    assert config_of("tiny", "pose", []).data.train == POSE_FILE
+    assert config_of(None, "pose", []).data.train == POSE_FILE
     monkeypatch.delenv("HGGBOOK_DATA")
     for missing in ([], ["data.train=mine.json"]):
         with pytest.raises(ValueError, match=r"not found.*--set data.train=FILE \(COCO format\), or HGGBOOK_DATA"):

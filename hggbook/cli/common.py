@@ -1,4 +1,4 @@
-"""What commands share: how one is declared, and which device it computes on."""
+"""What commands share: how one is declared, which images it works on, and which device it computes on."""
 
 import argparse
 from collections.abc import Callable
@@ -24,3 +24,54 @@ def machine(args: argparse.Namespace) -> str:
     if args.threads:
         torch.set_num_threads(args.threads)
     return args.device or ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def add_dataset(sub: argparse.ArgumentParser):
+    """``--annotations`` with ``--images``, ``--split``, ``--scenes`` and ``--limit``; `dataset_of` reads them.
+
+    Returns:
+        The group of which only one may be given, for further choices.
+    """
+    on = sub.add_mutually_exclusive_group()
+    on.add_argument("--annotations", help="COCO keypoint file (with --images)")
+    sub.add_argument("--images", help="image folder")
+    on.add_argument("--split", choices=("dev", "tune", "train"), help="photographs in HGGBOOK_DATA/coco")
+    on.add_argument("--scenes", metavar="PRESET:COUNT:SEED", help="e.g. crowd:200:2; own: as trained on")
+    sub.add_argument("--limit", type=int, help="only the first so many images")
+    return on
+
+
+def dataset_of(args: argparse.Namespace, config):
+    """The images that the arguments of `add_dataset` name, as the model of ``config`` wants them.
+
+    Raises:
+        ValueError: none named, or not in this form.
+    """
+    from hggbook import paths
+    from hggbook.data.coco import CocoPeople, in_split
+    from hggbook.data.source import scenes_of
+    from hggbook.skeleton import SKELETONS
+
+    if args.scenes:
+        preset, count, seed = (args.scenes.split(":") + ["200", "2"][args.scenes.count(":") :])[:3]
+        if not (count.isdigit() and seed.isdigit()):
+            raise ValueError(f"--scenes: expected PRESET:COUNT:SEED, e.g. crowd:200:2, got {args.scenes!r}")
+        if preset != "own":
+            config = config.override("data.knobs=", f"data.preset={preset}")
+        dataset = scenes_of(config, int(count), int(seed), progress=True)
+        return dataset.select(dataset.image_ids[: args.limit].tolist()) if args.limit else dataset
+    annotations, images = args.annotations, args.images
+    if args.split:
+        root = paths.data_root()
+        if root is None:
+            raise ValueError(f"--split {args.split}: needs HGGBOOK_DATA to name the folder of the data sets")
+        annotations = root / "coco" / f"person_keypoints_{'dev' if args.split == 'dev' else 'train'}.json"
+        images = root / "coco" / ("dev" if args.split == "dev" else "train")
+    if not annotations:
+        raise ValueError("expected --annotations and --images, --split, or --scenes: which images")
+    dataset = CocoPeople(annotations, images, SKELETONS[config.skeleton])
+    if args.split in ("train", "tune"):
+        dataset = dataset.select(dataset.image_ids[in_split(dataset.image_ids, args.split, "photographs")].tolist())
+    if args.limit:
+        dataset = dataset.select(dataset.image_ids[: args.limit].tolist())
+    return dataset

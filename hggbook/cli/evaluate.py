@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from hggbook import paths
-from hggbook.cli.common import add_machine, command, machine
+from hggbook.cli.common import add_dataset, add_machine, command, dataset_of, machine
 
 MEASURES = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75")
 
@@ -15,13 +15,8 @@ def add(commands) -> None:
     text = "AP and grouping errors of HGG, AE greedy and oracle, side by side."
     evaluate = command(commands, "evaluate", _evaluate, text)
     evaluate.add_argument("--weights", default="scenes-tiny", help="name in data/weights, or a file")
-    on = evaluate.add_mutually_exclusive_group()
-    on.add_argument("--annotations", help="COCO keypoint file (with --images)")
-    evaluate.add_argument("--images", help="image folder")
-    on.add_argument("--split", choices=("dev", "tune", "train"), help="photographs in HGGBOOK_DATA/coco")
+    on = add_dataset(evaluate)
     on.add_argument("--poses", metavar="PRESET:PART", help="simulated candidates, e.g. hard:test; part tune or test")
-    on.add_argument("--scenes", metavar="PRESET:COUNT:SEED", help="e.g. crowd:200:2; own: as trained on")
-    evaluate.add_argument("--limit", type=int, help="only the first so many images")
     evaluate.add_argument("--fill-missing", action="store_true", help="fill missing keypoints as the AE code does")
     evaluate.add_argument("--calibrate", metavar="FILE", help="choose cut and threshold here; write weights with them")
     evaluate.add_argument("--batch", type=int, default=16)
@@ -35,14 +30,17 @@ def _evaluate(args: argparse.Namespace) -> None:
     from hggbook.weights import find_weights
 
     device = machine(args)
+    part = args.poses.partition(":")[2] if args.poses else None
+    if part not in (None, "tune", "test"):
+        raise ValueError(f"--poses: expected PRESET:tune or PRESET:test, got {args.poses!r}")
+    if args.calibrate and (args.split == "dev" or part == "test" or (args.scenes or "").endswith(":2")):
+        raise ValueError("--calibrate: not on what is reported (--split dev, scenes of seed 2, part test)")
     model, config = load_weights(find_weights(args.weights))
     if args.poses:
         _evaluate_poses(args, model, config)
         return
-    dataset = _dataset(args, config)
+    dataset = dataset_of(args, config)
     if args.calibrate:
-        if args.split == "dev" or (args.scenes or "").endswith(":2"):
-            raise ValueError("--calibrate: not on what is reported (--split dev, scenes of seed 2): tune on others")
         config, tried = calibrate(model, dataset, config, batch_size=args.batch, device=device, progress=True)
         save_weights(args.calibrate, model, config)
         print(f"AP on the tuning images ({len(dataset)}): " + ", ".join(f"{k} {v:.3f}" for k, v in tried.items()))
@@ -70,15 +68,11 @@ def _evaluate_poses(args, model, config) -> None:
     from hggbook.model import save_weights
 
     preset, _, part = args.poses.partition(":")
-    if part not in ("tune", "test"):
-        raise ValueError(f"--poses: expected PRESET:tune or PRESET:test, got {args.poses!r}")
     study = Study("pose", 0, Path(), preset, tune_images=args.limit or 0, test_images=args.limit or 0)
     labelled = scored_images(study, config.override(f"data.preset={preset}", "data.knobs="), part)
     known = contenders_of(model, config, exact=False)
     contenders = {name: known[name] for name in ("hgg", "ae", "oracle")}
     if args.calibrate:
-        if part != "tune":
-            raise ValueError("--calibrate: not on what is reported (part test): use part tune")
         chosen = {name: calibrate_contender(contenders[name], labelled)[0] for name in ("hgg", "ae")}
         tuned = dataclasses.replace(
             config,
@@ -107,33 +101,3 @@ def _write_scores(folder, weights, config, scores):
     told = {"weights": weights, "config": config.to_dict(), "scores": summary}
     with paths.whole_file(folder / "scores.json") as place:
         place.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-
-
-def _dataset(args, config):
-    from hggbook.data.coco import CocoPeople, in_split
-    from hggbook.data.source import scenes_of
-    from hggbook.skeleton import SKELETONS
-
-    if args.scenes:
-        preset, count, seed = (args.scenes.split(":") + ["200", "2"][args.scenes.count(":") :])[:3]
-        if not (count.isdigit() and seed.isdigit()):
-            raise ValueError(f"--scenes: expected PRESET:COUNT:SEED, e.g. crowd:200:2, got {args.scenes!r}")
-        if preset != "own":
-            config = config.override("data.knobs=", f"data.preset={preset}")
-        dataset = scenes_of(config, int(count), int(seed), progress=True)
-        return dataset.select(dataset.image_ids[: args.limit].tolist()) if args.limit else dataset
-    annotations, images = args.annotations, args.images
-    if args.split:
-        root = paths.data_root()
-        if root is None:
-            raise ValueError(f"--split {args.split}: needs HGGBOOK_DATA to name the folder of the data sets")
-        annotations = root / "coco" / f"person_keypoints_{'dev' if args.split == 'dev' else 'train'}.json"
-        images = root / "coco" / ("dev" if args.split == "dev" else "train")
-    if not annotations:
-        raise ValueError("expected --annotations and --images, --split, or --scenes: what to evaluate on")
-    dataset = CocoPeople(annotations, images, SKELETONS[config.skeleton])
-    if args.split in ("train", "tune"):
-        dataset = dataset.select(dataset.image_ids[in_split(dataset.image_ids, args.split, "photographs")].tolist())
-    if args.limit:
-        dataset = dataset.select(dataset.image_ids[: args.limit].tolist())
-    return dataset

@@ -7,9 +7,8 @@ from typing import Any
 
 from hggbook import paths
 from hggbook.cli.common import add_machine, command, machine
-from hggbook.config import SIZES, Config, preset
+from hggbook.config import POSE_FILE, SIZES, Config, preset
 
-POSES = "coco/person_keypoints_train2017_poses.json.gz"
 _OF_A_NEW_RUN = ("config", "track", "set", "out", "start_from")
 
 
@@ -71,13 +70,13 @@ def config_of(name: str | None, track: str | None, settings: list[str]) -> Confi
     if (pose and config.data.kind != "poses") or (track == "image" and grouping_alone):
         raise ValueError(f"--track {track}: contradicts the config's data.kind={config.data.kind}")
     if config.data.kind == "poses":
-        config = config.override(f"data.train={config.data.train or POSES}")
+        config = config.override(f"data.train={config.data.train or POSE_FILE}")
         try:
             paths.find_data(config.data.train)
         except ValueError as error:
             raise ValueError(
                 f"{error}; the pose track needs annotated keypoints: --set data.train=FILE (COCO format), or "
-                f"{paths.DATA_VARIABLE} set to a folder that holds {POSES}"
+                f"{paths.DATA_VARIABLE} set to a folder that holds {POSE_FILE}"
             ) from None
     return config
 

@@ -17,18 +17,20 @@ from hggbook.data.simulation import Numbers, Simulation
 from hggbook.skeleton import Skeleton
 
 # How each number moves: by log odds, by a factor, by a difference. Others stay as they were measured.
-_ODDS = ("miss_seen", "miss_occluded", "duplicate", "stray_missed", "stray_found", "stray_again", "swap", "background")
+_ODDS = (
+    "miss_seen", "miss_occluded", "duplicate", "stray_missed", "stray_found", "stray_again", "swap", "background",
+    "blend_found", "blend_stray",
+)  # fmt: skip
 _FACTOR = (
-    "jitter_occluded", "jitter_types", "apart", "clutter", "embedding_spread", "noise_background", "noise_clutter",
-    "stray_missed_table", "stray_found_table", "noise_seen_table", "noise_occluded_table", "noise_stray_table",
-    "noise_types",
+    "apart", "clutter", "embedding_spread", "noise_background", "noise_clutter", "miss_reach", "noise_reach",
+    "noise_seen_table", "noise_occluded_table", "noise_stray_table", "stray_missed_table", "stray_found_table",
 )  # fmt: skip
 _DIFFERENCE = (
     "jitter_table", "embedding_step", "embedding_origin", "embedding_gradient", "embedding_within",
     "score_seen_table", "score_occluded_table", "score_duplicate_table", "score_stray_missed_table",
     "score_stray_found_table", "score_background_table",
 )  # fmt: skip
-_EFFECTS = ("miss_by", "stray_missed_by", "stray_found_by")
+_EFFECTS = ("miss_by", "stray_missed_by", "stray_found_by")  # of these only what people have in common
 _MOST = 2.0  # factor, or log odds, that a number moves by in one round
 
 
@@ -79,14 +81,7 @@ def _moved(now: Simulation, aim: Simulation, got: Simulation) -> Simulation:
             changes[name] = _rising(changes[name], top)
     for name in _EFFECTS:
         one, two, three = (getattr(one, name) for one in (now, aim, got))
-        moved = {
-            f: _by_difference(*(getattr(e, f) for e in (one, two, three)))
-            for f in ("size", "crowding", "hidden", "person")
-        }
-        moved["person"] = max(moved["person"], 0.0)
-        same = len(one.types) == len(two.types) == len(three.types)
-        types = tuple(map(_by_difference, one.types, two.types, three.types)) if same else one.types
-        changes[name] = dataclasses.replace(one, **moved, types=types)
+        changes[name] = dataclasses.replace(one, person=max(_by_difference(one.person, two.person, three.person), 0.0))
     return dataclasses.replace(now, **changes)
 
 

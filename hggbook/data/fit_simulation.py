@@ -16,14 +16,15 @@ from tqdm import tqdm
 
 from hggbook.config import Config
 from hggbook.data.calibrate_simulation import calibrate
-from hggbook.data.coco import CocoPeople
+from hggbook.data.coco import CocoPeople, PoseSet
 from hggbook.data.fit_embeddings import FEWEST, fit_inside
 from hggbook.data.fit_people import fit_between
 from hggbook.data.loading import loader
-from hggbook.data.mixed_logit import fit_log_odds
+from hggbook.data.mixed_logit import fit_log_odds, fit_reach, mean_probability
 from hggbook.data.observe import BACKGROUND, CLUTTER, DUPLICATE, FOUND, STRAY, Observed, join, observe
 from hggbook.data.simulate import MATCH_RADIUS
 from hggbook.data.simulation import QUANTILES, Effects, Numbers, Simulation
+from hggbook.data.surroundings import within_person
 from hggbook.data.transforms import Fit
 from hggbook.labels import match_candidates
 from hggbook.skeleton import SKELETONS, Skeleton
@@ -150,8 +151,15 @@ def _rates(observed: Observed, skeleton: Skeleton) -> dict[str, Any]:
         return _probability(base + level), _probability(base + level + occluded), by
 
     apart = _apart(observed)
+    apart_within = within_person(observed.people.keypoints, observed.people.area)
     # Where peaks merge, keypoints are missed for another reason; what moves the rest is told by the rest.
     seen, occluded, miss_by = log_odds(~q.found, q.rival > 1.5 * apart)
+    effects = [miss_by.size, miss_by.crowding, miss_by.hidden]
+    odds = _log_odds(seen) + (_log_odds(occluded) - _log_odds(seen)) * design[:, 1]
+    odds = odds + design[:, 2:5] @ odds.new_tensor(effects)
+    odds = odds + odds.new_tensor(miss_by.types or (0.0,) * skeleton.num_types)[q.type]
+    expected = mean_probability(odds, miss_by.person).clamp(1e-3, 1 - 1e-3)
+    surprise = ((~q.found).double() - expected) / (expected * (1 - expected)).sqrt()
     strayed, number = q.strays > 0, q.strays.clamp_max(4)
     missed, _, missed_by = log_odds(strayed, ~q.found)
     found, _, found_by = log_odds(strayed, q.found)
@@ -160,6 +168,7 @@ def _rates(observed: Observed, skeleton: Skeleton) -> dict[str, Any]:
     types_of = torch.bincount(c.type[nobody], minlength=skeleton.num_types) + 0.5
     return {
         "miss_seen": seen, "miss_occluded": occluded, "miss_by": miss_by,
+        "miss_reach": fit_reach(_by_person(surprise.float(), q.person, q.type, observed.people), apart_within),
         "stray_missed": missed, "stray_missed_by": missed_by, "stray_found": found, "stray_found_by": found_by,
         "stray_again": int((number - 1).clamp_min(0).sum()) / tried if tried else 0.0,
         "duplicate": count[DUPLICATE] / count[FOUND],
@@ -168,6 +177,13 @@ def _rates(observed: Observed, skeleton: Skeleton) -> dict[str, Any]:
         "clutter": count[CLUTTER] / observed.num_images,
         "types": tuple((types_of / types_of.sum()).tolist()),
     }  # fmt: skip
+
+
+def _by_person(values: Float[Tensor, "n"], person: Tensor, kind: Tensor, people: PoseSet) -> Float[Tensor, "P K"]:
+    """Values as a table of people and types, NaN where there is none."""
+    table = torch.full(people.keypoints.shape[:2], torch.nan)
+    table[person, kind] = values
+    return table
 
 
 def _apart(observed: Observed) -> float:
@@ -244,6 +260,7 @@ def _embeddings(observed: Observed, skeleton: Skeleton) -> tuple[dict[str, Any],
     of, d = c.person.clamp_min(0), c.embedding.shape[1]
     told = ~inside.residual.isnan().any(dim=1) & (found | stray)
     told &= inside.alone if int((told & inside.alone & found).sum()) >= FEWEST else told
+    every = found & (inside.count[of] > 3)
     # A mean of n candidates took a part of each one's noise with it.
     n = inside.count[of].clamp_min(2).float()
     noise = inside.residual * torch.where(found, (n / (n - 1)).sqrt(), (n / (n + 1)).sqrt())[:, None]
@@ -258,6 +275,10 @@ def _embeddings(observed: Observed, skeleton: Skeleton) -> tuple[dict[str, Any],
     fields = {
         "dimensions": d,
         "noise_types": tuple(factor.tolist()),
+        "noise_reach": fit_reach(
+            _by_person((noise[:, 0] / factor[c.type])[every], c.person[every], c.type[every], people),
+            within_person(people.keypoints, people.area),
+        ),
         "noise_seen_table": _table(size[told & found & c.visible].flatten()),
         "noise_occluded_table": _table(size[told & found & ~c.visible].flatten()),
         "noise_stray_table": _table(size[told & stray].flatten()),
@@ -323,6 +344,11 @@ def _normal_scores(value: Float[Tensor, "n"], group: Tensor) -> Float[Tensor, "n
 
 def _probability(log_odds: float) -> float:
     return 1 / (1 + math.exp(-log_odds))
+
+
+def _log_odds(p: float) -> float:
+    p = min(max(p, 1e-6), 1 - 1e-6)
+    return math.log(p / (1 - p))
 
 
 def _deviation(values: Float[Tensor, "n d"]) -> float:

@@ -1,4 +1,5 @@
-"""Logistic regression with an effect that the rows of a group have in common.
+"""What the keypoints of a person have in common: logistic regression with an effect of each group of rows, and how far
+what is left goes together.
 
 Not in the paper: see `hggbook.data.fit_simulation`.
 """
@@ -10,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 _NODES = 15  # of the Gauss-Hermite quadrature over a group's effect
+_REACHES = tuple(0.04 * 2 ** (i / 4) for i in range(24))
 
 
 def normal_nodes(count: int) -> tuple[Float[Tensor, "n"], Float[Tensor, "n"]]:
@@ -65,3 +67,42 @@ def fit_log_odds(
     with torch.enable_grad():
         optimizer.step(loss)
     return parameters.detach()[:-1], abs(float(parameters.detach()[-1]))
+
+
+def mean_probability(log_odds: Float[Tensor, "Q"], spread: float) -> Float[Tensor, "Q"]:
+    """Probability where a normal effect of that standard deviation is added to the log odds. All float64.
+
+    Not in the paper: Gauss-Hermite quadrature.
+    """
+    value, weight = normal_nodes(_NODES)
+    return torch.sigmoid(log_odds[:, None] + spread * value) @ weight.exp()
+
+
+def fit_reach(values: Float[Tensor, "P K"], distance: Float[Tensor, "P K K"]) -> float:
+    """How far numbers of a person go together: products over pairs of keypoints as a + b exp(-distance / reach).
+
+    Args:
+        values: (P, K) of mean 0 and one scale; NaN where there is none.
+        distance: (P, K, K) between a person's keypoints.
+
+    Returns:
+        The reach of least squared error; 0 if nearer keypoints do not go together more (or there are too few pairs).
+
+    Not in the paper: see `hggbook.data.fit_simulation`.
+    """
+    first, second = torch.triu_indices(values.shape[1], values.shape[1], offset=1)
+    product = (values[:, first] * values[:, second]).flatten().double()
+    gap = distance[:, first, second].flatten().double()
+    told = torch.isfinite(product) & torch.isfinite(gap)
+    product, gap = product[told], gap[told]
+    if len(product) < 100:
+        return 0.0
+    best, least = 0.0, torch.inf
+    for reach in _REACHES:
+        near = torch.exp(-gap / reach)
+        x, y = near - near.mean(), product - product.mean()
+        slope = (x @ y) / (x @ x).clamp_min(1e-12)
+        error = float((y - slope * x).square().sum())
+        if slope > 0 and error < least:
+            best, least = reach, error
+    return best

@@ -18,7 +18,7 @@ from hggbook.data.coco import PoseSet
 from hggbook.data.draws import Draws, at_quantile, by_type, correlated
 from hggbook.data.simulated_people import boxes, channel_name, into_input, person_embedding
 from hggbook.data.simulation import QUANTILES, SIMULATIONS, Effects, Numbers, Simulation
-from hggbook.data.surroundings import centres, crowding_at, look_around, within_person
+from hggbook.data.surroundings import centres, crowding_at, look_around, pairs_of, within_person
 from hggbook.grouping.graph import pairs_within_images, scramble
 from hggbook.labels import match_candidates
 from hggbook.skeleton import Skeleton
@@ -194,7 +194,7 @@ class _Imitation:
             far = torch.where(
                 found, at_quantile(s.stray_found_table or _BODY, rank), at_quantile(s.stray_missed_table or _BODY, rank)
             )
-            away = self.polar(name, torch.maximum(far * self.people.area[:, None].sqrt(), MATCH_RADIUS * self.unit))
+            away = self.astray(name, torch.maximum(far * self.people.area[:, None].sqrt(), MATCH_RADIUS * self.unit))
             swapped = mirrored & (draw.uniform(name + "w") < s.swap)
             offset = torch.where(swapped[..., None], across + self.error(name), away)
             usual = torch.full_like(self.unit, s.score_background)
@@ -260,6 +260,27 @@ class _Imitation:
         rank = correlated(draw.normal(name + "s"), draw.normal(name + "x"), s.score_error)
         power = self.by_type(s.jitter_types, "jitter_types") * torch.where(self.seen, 1.0, s.jitter_occluded)
         return self.polar(name, self.unit * at_quantile(s.jitter_table, rank**power))
+
+    def astray(self, name: str, radius: Float[Tensor, "M K"]) -> Float[Tensor, "M K 2"]:
+        """Offsets of a length in a random direction, turned until the own keypoint is the nearest of its type.
+
+        Choice: a candidate is a stray of the nearest keypoint of its type (by person sizes), because only so can
+        strays be counted (`observe`); if no quarter turn makes it so, the first direction stays.
+        """
+        people, size = self.people, self.people.area.clamp_min(1.0).sqrt()
+        row, person = pairs_of(people.batch, people.batch)
+        row, person = row[row != person], person[row != person]
+        first = chosen = self.polar(name, radius)
+        turned, settled = first, torch.zeros_like(self.labelled)
+        for _ in range(4):
+            gap = (self.xy[row] + turned[row] - self.xy[person]).norm(dim=2) / size[person, None]
+            gap = gap.masked_fill(~self.labelled[person], torch.inf)
+            nearest = torch.full_like(radius, torch.inf).scatter_reduce(0, row[:, None].expand_as(gap), gap, "amin")
+            good = (radius / size[:, None] <= nearest) & ~settled
+            chosen = torch.where(good[..., None], turned, chosen)
+            settled = settled | good
+            turned = torch.stack([-turned[..., 1], turned[..., 0]], dim=2)
+        return chosen
 
     def polar(self, name: str, radius: Float[Tensor, "M K"]) -> Float[Tensor, "M K 2"]:
         """Offsets of a length in a random direction."""

@@ -1,0 +1,143 @@
+"""The command line of the grouping study: freeze, ablate, evaluate --poses, simulate."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from hggbook.cli import main
+from hggbook.compare.contenders import contenders_of
+from hggbook.data.candidate_file import read_candidates
+from hggbook.data.labelled import load_labelled
+from hggbook.model import load_weights
+from hggbook.skeleton import COCO
+
+SMALL = ["--set", "train.batch=4", "--set", "grouping.hidden=16"]
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A project folder of one's own, and 60 annotated images of two people each where the pose track looks."""
+    (tmp_path / "home" / "notebooks").mkdir(parents=True)
+    monkeypatch.setenv("HGGBOOK_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HGGBOOK_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    images = [{"id": i, "file_name": f"{i}.jpg", "width": 640, "height": 480} for i in range(1, 61)]
+    annotations = []
+    for image in images:
+        for _ in range(2):
+            points = np.concatenate([rng.integers(50, 400, (17, 2)), np.full((17, 1), 2)], axis=1)
+            annotations.append(
+                {
+                    "id": len(annotations) + 1, "image_id": image["id"], "category_id": 1, "iscrowd": 0,
+                    "area": 9000.0, "bbox": [50, 50, 350, 350], "num_keypoints": 17,
+                    "keypoints": points.flatten().tolist(),
+                }
+            )  # fmt: skip
+    category = {"id": 1, "name": "person", "keypoints": list(COCO.keypoints), "skeleton": []}
+    (tmp_path / "coco").mkdir()
+    path = tmp_path / "coco" / "person_keypoints_train2017_poses.json"
+    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": [category]}))
+    monkeypatch.setattr("hggbook.config.POSE_FILE", "coco/person_keypoints_train2017_poses.json")
+    return tmp_path
+
+
+def test_the_pose_track_from_study_to_weights(home, capsys):
+    study = ["ablate", "grouping", "--steps", "2", "--seeds", "2", "--out", "study", *SMALL]
+    assert main([*study, "--rows", "default", "literal"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("F1 tune") == 4 + 1  # each run, and the head of the table
+    assert "| reading | literal | 2 |" in said
+
+    report = home / "report.md"
+    report.write_text("Before\n<!-- table grouping pose -->\n<!-- end grouping pose -->\nafter\n")
+    told = ["--collect", "--write", "results.json", "--report", "report.md"]
+    assert main([*study, *told]) == 0
+    rows = json.loads((home / "results.json").read_text())["rows"]
+    assert list(rows) == ["default", "literal"]
+    assert [run["seed"] for run in rows["default"]["runs"]] == [0, 1]
+    assert {"versions", "commit", "threads"} <= rows["default"]["runs"][0]["provenance"].keys()
+    assert "| reading | literal | 2 |" in report.read_text()
+
+    weights = "study/pose/default/seed0/weights.safetensors"
+    assert main(["evaluate", "--weights", weights, "--poses", "hard:test"]) == 0
+    said = capsys.readouterr().out
+    assert "3 images with two people or more, simulation hard, part test" in said
+    assert main(["evaluate", "--weights", weights, "--poses", "hard:tune", "--calibrate", "tuned.safetensors"]) == 0
+    _, config = load_weights(home / "tuned.safetensors")
+    assert f"cut {config.grouping.cut}, AE threshold {config.baseline.threshold}" in capsys.readouterr().out
+
+    contest = ["ablate", "groupers", "--images", "2", "--weights", weights, "--write", "contest.json"]
+    assert main(contest) == 0
+    told = json.loads((home / "contest.json").read_text())
+    assert {"hgg", "ae", "oracle", "multicut/hgg", "spectral/distance"} <= told["weights"]["seed0"].keys()
+    assert told["weights"]["seed0"]["multicut/hgg"]["notes"]["images"] > 0
+
+
+def test_a_frozen_detector_from_scenes_to_ap(home, monkeypatch):
+    small = [
+        "detector.input_size=64", "detector.width=8", "detector.growth=4", "detector.depth=2", "data.preset=easy",
+        "data.num_scenes=8", "train.batch=4", "train.pretrain_steps=2", "train.joint_steps=0", "proposal.limit=30",
+        "proposal.threshold=0.001", "data.knobs=people_low=2",
+    ]  # fmt: skip
+    settings = [part for setting in small for part in ("--set", setting)]
+    assert main(["train", "tiny", *settings, "--out", "detector", "--device", "cpu"]) == 0
+    weights = "detector/weights.safetensors"
+    counts = ["--train", "8", "--tune", "3", "--test", "3"]
+    assert main(["freeze", "frozen", "--weights", weights, *counts]) == 0
+    labelled, facts = load_labelled(home / "frozen" / "test.safetensors")
+    assert labelled.num_images == 3
+    assert facts["scenes"] == "easy:3:2"
+    frozen = ["--track", "frozen", "--frozen", "frozen"]
+    assert main(["ablate", "grouping", *frozen, "--steps", "2", "--seeds", "1", "--out", "study", "--rows", "default",
+                 "macro-node factor", *SMALL]) == 0  # fmt: skip
+    result = json.loads((home / "study" / "frozen" / "default" / "seed0.json").read_text())
+    assert set(result["ap_tune"]) == {"-4.0", "-3.0", "-2.0", "-1.0", "0.0"}
+    assert 0 <= result["ap_test"] <= 1
+    assert result["config"]["data"]["train"] == "train.safetensors"  # no place of this machine
+    trained = "study/frozen/default/seed0/weights.safetensors"
+    few = {name: (0.0, 1.0) if name == "ae" else (0.0,) for name in ("hgg", "ae", "oracle")}
+
+    def fewer(model, config, exact):
+        known = contenders_of(model, config, exact=exact)
+        return {name: dataclasses.replace(known[name], values=values) for name, values in few.items()}
+
+    monkeypatch.setattr("hggbook.ablations.contest.contenders_of", fewer)
+    assert main(["ablate", "groupers", *frozen, "--weights", trained, "--write", "contest.json"]) == 0
+    told = json.loads((home / "contest.json").read_text())["weights"]["seed0"]
+    assert told["oracle"]["ap_test"] >= told["ae"]["ap_test"]
+
+
+def test_simulated_candidates_are_written_for_other_groupers(home, capsys):
+    poses = str(home / "coco" / "person_keypoints_train2017_poses.json")
+    assert main(["simulate", "--annotations", poses, "--preset", "perfect", "--limit", "2", "--out", "c.json"]) == 0
+    found = read_candidates(home / "c.json")
+    annotated = json.loads((home / "coco" / "person_keypoints_train2017_poses.json").read_text())["annotations"]
+    expected = {tuple(p) for a in annotated[:2] for p in np.reshape(a["keypoints"], (17, 3))[:, :2].tolist()}
+    matrix = found.to_image[found.candidates.batch]
+    xy = (matrix[:, :, :2] @ found.candidates.xy[:, :, None])[:, :, 0] + matrix[:, :, 2]
+    here = xy[found.candidates.batch == 0]
+    assert {tuple(p) for p in here.round().long().tolist()} == {(int(x), int(y)) for x, y in expected}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ablate", "grouping", "--rows", "nonsense"], "nonsense"),
+        (["ablate", "grouping", "--collect", "--out", "nowhere"], "holds no results"),
+        (["ablate", "grouping", "--track", "frozen"], "expected the folder"),
+        (["ablate", "groupers"], "--weights"),
+        (["evaluate", "--poses", "hard:train"], "PRESET:tune or PRESET:test"),
+        (["evaluate", "--poses", "hard:test", "--calibrate", "x"], "not on what is reported"),
+        (["simulate", "--out", "x.json"], "--annotations"),
+        (["simulate", "--fit", "--out", "x.yaml"], "--weights"),
+        (["simulate", "--fit", "--weights", "scenes-tiny", "--scenes", "own:9:2", "--out", "x.yaml"], "not on what"),
+    ],
+)
+def test_bad_arguments_are_said_in_one_line(home, capsys, arguments, message):
+    assert main(arguments) == 2
+    said = capsys.readouterr().err.strip()
+    assert message in said
+    assert len(said.splitlines()) == 1
