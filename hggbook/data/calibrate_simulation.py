@@ -8,29 +8,24 @@ Not in the paper: see `hggbook.data.fit_simulation`.
 """
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable
 
-from hggbook.data.observe import Observed, join, observe
-from hggbook.data.simulate import MATCH_RADIUS, as_batch, simulate
+import torch
+
+from hggbook.data.observe import BACKGROUND, DUPLICATE, FOUND, STRAY, Observed, join, observe
+from hggbook.data.simulate import as_batch, simulate
 from hggbook.data.simulation import Numbers, Simulation
 from hggbook.skeleton import Skeleton
 
-# How each number moves: by log odds, by a factor, by a difference. Others stay as they were measured.
-_ODDS = (
-    "miss_seen", "miss_occluded", "duplicate", "stray_missed", "stray_found", "stray_again", "swap", "background",
-    "blend_found", "blend_stray",
-)  # fmt: skip
-_FACTOR = (
-    "apart", "clutter", "embedding_spread", "noise_background", "noise_clutter", "miss_reach", "noise_reach",
-    "noise_seen_table", "noise_occluded_table", "noise_stray_table", "stray_missed_table", "stray_found_table",
-)  # fmt: skip
-_DIFFERENCE = (
-    "jitter_table", "embedding_step", "embedding_origin", "embedding_gradient", "embedding_within",
-    "score_seen_table", "score_occluded_table", "score_duplicate_table", "score_stray_missed_table",
-    "score_stray_found_table", "score_background_table",
-)  # fmt: skip
-_EFFECTS = ("miss_by", "stray_missed_by", "stray_found_by")  # of these only what people have in common
+# Numbers that move by a factor, or by a difference; tables that move as a whole by a factor, or each entry by a
+# difference; probabilities that move by log odds. Others stay as measured.
+_FACTOR = ("apart", "embedding_spread", "miss_reach", "noise_reach")
+_DIFFERENCE = ("embedding_step", "score_noise", "score_stray")
+_SCALE = ("noise_seen_table", "noise_occluded_table", "noise_stray_missed_table", "noise_stray_found_table")
+_QUANTILES = ("score_seen_table", "score_occluded_table")
+_ODDS = ("blend_found", "blend_stray_missed", "blend_stray_found")
 _MOST = 2.0  # factor, or log odds, that a number moves by in one round
 
 
@@ -39,6 +34,8 @@ def calibrate(
     rounds: int = 3, seeds: int = 2,
 ) -> Simulation:
     """Moves a simulation's numbers until what it simulates measures like what was observed.
+
+    Probabilities move by how often what they stand for happens in all (`shares`), other numbers by themselves.
 
     Args:
         measured: of the detector; where it starts, and what is aimed at.
@@ -49,11 +46,37 @@ def calibrate(
 
     Not in the paper: indirect inference.
     """
-    now = measured
+    now, aim = measured, shares(observed)
     for turn in range(rounds):
-        rows = [imitate(now, observed, skeleton, seed=turn * seeds + seed) for seed in range(seeds)]
-        now = _moved(now, measured, measure(join(rows)))
+        rows = join([imitate(now, observed, skeleton, seed=turn * seeds + seed) for seed in range(seeds)])
+        got = shares(rows)
+        odds = {name: _by_odds(getattr(now, name), aim[name], got[name]) for name in aim}
+        now = dataclasses.replace(_moved(now, measured, measure(rows)), **odds)
     return now
+
+
+def shares(observed: Observed) -> dict[str, float]:
+    """How often in all what each probability of a simulation stands for has happened. 0 where it could not.
+
+    Not in the paper: see `calibrate`.
+    """
+    q, c = observed.keypoints, observed.candidates
+    count = torch.bincount(c.what, minlength=5).tolist()
+    strayed, number = q.strays > 0, q.strays.clamp_max(4)
+
+    def share(part, whole) -> float:
+        return int(part) / int(whole) if int(whole) else 0.0
+
+    return {
+        "miss_seen": share((~q.found & q.seen).sum(), q.seen.sum()),
+        "miss_occluded": share((~q.found & ~q.seen).sum(), (~q.seen).sum()),
+        "stray_missed": share((strayed & ~q.found).sum(), (~q.found).sum()),
+        "stray_found": share((strayed & q.found).sum(), q.found.sum()),
+        "stray_again": share((number - 1).clamp_min(0).sum(), number.clamp_max(3).sum()),
+        "swap": share(c.swapped.sum(), count[STRAY]),
+        "duplicate": share(count[DUPLICATE], count[FOUND]),
+        "background": share(count[BACKGROUND], len(q.type)),
+    }
 
 
 def imitate(simulation: Simulation, observed: Observed, skeleton: Skeleton, seed: int) -> Observed:
@@ -67,19 +90,20 @@ def imitate(simulation: Simulation, observed: Observed, skeleton: Skeleton, seed
 
 def _moved(now: Simulation, aim: Simulation, got: Simulation) -> Simulation:
     changes = {}
-    for name in _ODDS:
-        changes[name] = _by_odds(*(getattr(one, name) for one in (now, aim, got)))
-    for name in _FACTOR + _DIFFERENCE:
-        values = [getattr(one, name) for one in (now, aim, got)]
-        move = _by_factor if name in _FACTOR else _by_difference
-        if not isinstance(values[0], tuple):
-            changes[name] = move(*values)
-        elif len({len(value) for value in values}) == 1:  # else one was measured from too few rows
-            changes[name] = tuple(map(move, *values))
-        if name.endswith("_table") and name in changes:
-            top = MATCH_RADIUS if name == "jitter_table" else math.inf
-            changes[name] = _rising(changes[name], top)
-    for name in _EFFECTS:
+    for names, move in ((_FACTOR, _by_factor), (_DIFFERENCE, _by_difference), (_ODDS, _by_odds)):
+        changes |= {name: move(*(getattr(one, name) for one in (now, aim, got))) for name in names}
+    for name in ("score_noise", "score_stray"):
+        changes[name] = min(max(changes[name], -0.9), 0.9)
+    for name in _SCALE + _QUANTILES:
+        tables = [getattr(one, name) for one in (now, aim, got)]
+        if not all(tables):
+            continue  # one was measured from too few rows
+        if name in _SCALE:
+            factor = _by_factor(1.0, sum(tables[1]), sum(tables[2]))
+            changes[name] = tuple(value * factor for value in tables[0])
+        else:
+            changes[name] = _rising(tuple(map(_by_difference, *tables)))
+    for name in ("miss_by", "stray_missed_by", "stray_found_by"):  # of these what a person's keypoints have in common
         one, two, three = (getattr(one, name) for one in (now, aim, got))
         changes[name] = dataclasses.replace(one, person=max(_by_difference(one.person, two.person, three.person), 0.0))
     return dataclasses.replace(now, **changes)
@@ -102,13 +126,9 @@ def _by_difference(now: float, aim: float, got: float) -> float:
     return now + aim - got
 
 
-def _rising(table: Numbers, top: float) -> Numbers:
-    """A table that a correction has left in order: none below 0 or the one before it, none above the top."""
-    rising, least = [], 0.0
-    for value in table:
-        least = min(max(value, least), top)
-        rising.append(least)
-    return tuple(rising)
+def _rising(table: Numbers) -> Numbers:
+    """A table in order after a correction: no entry below 0 or the one before it."""
+    return tuple(itertools.accumulate((max(value, 0.0) for value in table), max))
 
 
 def _log_odds(p: float) -> float:

@@ -10,32 +10,34 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from hggbook.data.fit_rates import FEWEST
 from hggbook.data.mixed_logit import normal_nodes
 from hggbook.data.observe import FOUND, STRAY, Observed, SeenCandidates
 
-FEWEST = 30  # rows without which a number is left at its neutral value
 _ROUNDS = 6
 _NODES = 9  # of the quadrature over the share's random part
 _FREEDOM = 4.0  # of Student's t, which the noise is taken for: a few wild candidates do not decide
+_LEAST_WIDTH = 1e-3  # of the noise: without any at all the likelihood has no bound
 _MOST = 30_000  # rows in the likelihood of blending
 
 
 @dataclass(frozen=True)
 class Blend:
     """How much of the nearest other person's embedding a candidate has: log odds where both are equally near (found
-    candidates, strays), the reach by which they fall, and their standard deviation.
+    candidates, strays of missed and of found keypoints), the reach by which they fall, and their standard deviation.
 
     Not in the paper: see `hggbook.data.fit_simulation`.
     """
 
     found: float
-    stray: float
+    stray_missed: float
+    stray_found: float
     reach: float
     spread: float
 
     def share(self, candidates: SeenCandidates) -> Float[Tensor, "N"]:
         """Mean share of the nearest other person in each candidate's embedding."""
-        base = torch.where(candidates.what == STRAY, self.stray, self.found)
+        base = torch.tensor([self.found, self.stray_missed, self.stray_found])[_sort(candidates)]
         odds = (base - (candidates.distance - candidates.own) / self.reach).double()
         value, weight = normal_nodes(_NODES)
         share = torch.sigmoid(odds[:, None] + self.spread * value) @ weight.exp()
@@ -128,27 +130,34 @@ def _fit_blend(left, apart, candidates, rows):
     pick = pick[:: -(-len(pick) // _MOST)]
     left, apart = left[pick].double(), apart[pick].double()
     gap = (candidates.distance - candidates.own)[pick].double()
-    stray = candidates.what[pick] == STRAY
+    sort = _sort(candidates)[pick]
     value, weight = normal_nodes(_NODES)
-    start = [-2.0, -2.0, math.log(0.2), math.log(0.5), *(math.log(float(left.abs().median()) + 1e-3),) * 2]
+    width = math.log(float(left.abs().median()) + 1e-3)
+    start = [-2.0, -2.0, -2.0, width, width, width, math.log(0.2), math.log(0.5)]
     p = torch.tensor(start, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS([p], max_iter=60, line_search_fn="strong_wolfe")
 
     def loss():
         optimizer.zero_grad()
-        odds = torch.where(stray, p[1], p[0]) - gap / p[2].exp()
-        share = torch.sigmoid(odds[:, None] + p[3].exp() * value)  # (rows, nodes)
-        width = torch.where(stray, p[5], p[4])[:, None, None]
-        z = (left[:, None] - share[..., None] * apart[:, None]) / width.exp()
-        density = (-(_FREEDOM + 1) / 2 * torch.log1p(z.square() / _FREEDOM) - width).sum(dim=2)
+        odds = p[:3][sort] - gap / p[6].exp()
+        share = torch.sigmoid(odds[:, None] + p[7].exp() * value)  # (rows, nodes)
+        width = p[3:6].exp()[sort][:, None, None] + _LEAST_WIDTH
+        z = (left[:, None] - share[..., None] * apart[:, None]) / width
+        density = (-(_FREEDOM + 1) / 2 * torch.log1p(z.square() / _FREEDOM) - width.log()).sum(dim=2)
         cost = -torch.logsumexp(density + weight, dim=1).sum()
         # Priors as weak as a few candidates: without any blending the numbers stay finite.
-        prior = ((p[:2] + 2) / 2).square().sum() + (p[2] - math.log(0.2)).square() + (p[3] - math.log(0.5)).square()
+        prior = ((p[:3] + 2) / 2).square().sum() + (p[3:6] - start[3]).square().sum() / 4
+        prior = prior + (p[6] - math.log(0.2)).square() + (p[7] - math.log(0.5)).square()
         cost = (cost + 0.5 * prior) / len(left)
         cost.backward()
         return cost
 
     with torch.enable_grad():
         optimizer.step(loss)
-    found, strays, reach, spread = p.detach()[:4].tolist()
-    return Blend(found, strays if bool(stray.any()) else found, math.exp(reach), math.exp(spread))
+    found, missed, extra, *_, reach, spread = p.detach().tolist()
+    return Blend(found, missed, extra, math.exp(reach), math.exp(spread))
+
+
+def _sort(candidates):
+    """0 found, 1 stray of a missed keypoint, 2 stray of a found one."""
+    return torch.where(candidates.what == STRAY, 1 + candidates.matched.long(), 0)

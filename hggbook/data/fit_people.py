@@ -11,7 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hggbook.data.coco import PoseSet
-from hggbook.data.fit_embeddings import FEWEST, Inside
+from hggbook.data.fit_embeddings import Inside
+from hggbook.data.fit_rates import FEWEST
 from hggbook.data.simulated_people import along, nearest_person, place_along
 from hggbook.data.surroundings import centres
 from hggbook.grouping.graph import pairs_within_images
@@ -145,5 +146,6 @@ def _likeliest(apart, shift, places, number, takers, carried, start, step, weigh
 
 
 def _normal(value, variance):
-    """Log density of a normal number of mean 0."""
+    """Log density of a normal number of mean 0; a least variance keeps it bounded where nothing varies."""
+    variance = variance + 1e-6
     return -0.5 * (value.square() / variance + variance.log() + math.log(2 * math.pi))

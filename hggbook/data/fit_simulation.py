@@ -6,24 +6,23 @@
 Not in the paper: it always detects. The pose track needs candidates that are wrong in the way real ones are.
 """
 
-import math
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from hggbook.config import Config
 from hggbook.data.calibrate_simulation import calibrate
-from hggbook.data.coco import CocoPeople, PoseSet
-from hggbook.data.fit_embeddings import FEWEST, fit_inside
+from hggbook.data.coco import CocoPeople
+from hggbook.data.fit_embeddings import fit_inside
 from hggbook.data.fit_people import fit_between
+from hggbook.data.fit_rates import FEWEST, by_person, probability, rates
 from hggbook.data.loading import loader
-from hggbook.data.mixed_logit import fit_log_odds, fit_reach, mean_probability
+from hggbook.data.mixed_logit import fit_reach
 from hggbook.data.observe import BACKGROUND, CLUTTER, DUPLICATE, FOUND, STRAY, Observed, join, observe
-from hggbook.data.simulate import MATCH_RADIUS
-from hggbook.data.simulation import QUANTILES, Effects, Numbers, Simulation
+from hggbook.data.simulation import MATCH_RADIUS, QUANTILES, Numbers, Simulation
 from hggbook.data.surroundings import within_person
 from hggbook.data.transforms import Fit
 from hggbook.labels import match_candidates
@@ -31,13 +30,11 @@ from hggbook.skeleton import SKELETONS, Skeleton
 
 Report = dict[str, Any]
 
-_MERGING = 60.0  # pixels of the network input: peaks farther apart are taken not to merge
-
 
 @torch.no_grad()
 def fit_to_model(
     model: nn.Module, config: Config, dataset: CocoPeople, *, batch_size: int = 16, device: str = "cpu",
-    progress: bool = False,
+    rounds: int = 3, progress: bool = False,
 ) -> tuple[Simulation, Report]:
     """Runs a detector over annotated images and measures how to imitate it.
 
@@ -47,6 +44,7 @@ def fit_to_model(
         dataset: images that neither trained the detector nor are reported on.
         batch_size: images at a time.
         device: where the model runs.
+        rounds: see `fit`.
         progress: show a progress bar on stderr.
 
     Returns:
@@ -68,7 +66,7 @@ def fit_to_model(
         candidates = model.propose(model.detect(batch.images))
         targets = match_candidates(candidates, batch, sigmas)
         parts.append(observe(candidates.detach(), targets, batch, skeleton).to("cpu"))
-    return fit(join(parts), skeleton, config.detector.input_size)
+    return fit(join(parts), skeleton, config.detector.input_size, rounds)
 
 
 def fit(observed: Observed, skeleton: Skeleton, size: int, rounds: int = 3) -> tuple[Simulation, Report]:
@@ -80,6 +78,7 @@ def fit(observed: Observed, skeleton: Skeleton, size: int, rounds: int = 3) -> t
         observed: rows of any number of images.
         skeleton: keypoint types and their OKS sigmas.
         size: side of the network input in pixels.
+        rounds: of `calibrate_simulation.calibrate`; 0 leaves the numbers as they were read off the rows.
 
     Returns:
         The simulation, and a report: ``images``, ``people``, ``keypoints``, ``candidates``, and under ``observations``
@@ -97,9 +96,10 @@ def fit(observed: Observed, skeleton: Skeleton, size: int, rounds: int = 3) -> t
             f"simulate --fit: {len(c.what)} candidates on {observed.num_images} images, none of them on one of the "
             f"{len(keypoints.type)} annotated keypoints: nothing to measure"
         )
+
     def measure(rows: Observed) -> Simulation:
         return Simulation(
-            size=size, rematch=True, **_rates(rows, skeleton), **_places(rows, skeleton), **_scores(rows),
+            size=size, rematch=True, **rates(rows, skeleton), **_places(rows, skeleton), **_scores(rows),
             **_embeddings(rows, skeleton)[0],
         )  # fmt: skip
 
@@ -126,81 +126,6 @@ def fit(observed: Observed, skeleton: Skeleton, size: int, rounds: int = 3) -> t
         },
     }
     return simulation, report
-
-
-def _rates(observed: Observed, skeleton: Skeleton) -> dict[str, Any]:
-    """Which keypoints are missed, which have strays, duplicates; what else there is."""
-    q, c = observed.keypoints, observed.candidates
-    count = torch.bincount(c.what, minlength=5).tolist()
-    size = observed.people.area[q.person].clamp_min(1.0).sqrt().double()
-    middle = float(size.log().mean().exp())
-    share = [(~q.seen).double(), torch.log2(size / middle), q.crowding.double(), q.hidden.double()]
-    types = torch.nn.functional.one_hot(q.type, skeleton.num_types).double()
-    design = torch.cat([torch.ones_like(size)[:, None], torch.stack(share, dim=1), types], dim=1)
-    prior = torch.tensor([5.0, 2.0, 2.0, 3.0, 3.0] + [1.0] * skeleton.num_types, dtype=torch.float64)
-
-    def log_odds(outcome: Bool[Tensor, "Q"], rows: Bool[Tensor, "Q"]) -> tuple[float, float, Effects]:
-        """Probability of a seen and of an occluded keypoint under middling conditions, and what moves it."""
-        if int(rows.sum()) < FEWEST:
-            share = float(outcome[rows].double().mean()) if bool(rows.any()) else 0.0
-            return share, share, Effects()
-        weight, person = fit_log_odds(design[rows], outcome[rows], q.person[rows], prior)
-        level = float((types[rows] @ weight[5:]).mean())  # the types' effects are told from their mean
-        base, occluded, by_size, crowding, hidden = weight[:5].tolist()
-        by = Effects(by_size, middle, crowding, hidden, person, tuple((weight[5:] - level).tolist()))
-        return _probability(base + level), _probability(base + level + occluded), by
-
-    apart = _apart(observed)
-    apart_within = within_person(observed.people.keypoints, observed.people.area)
-    # Where peaks merge, keypoints are missed for another reason; what moves the rest is told by the rest.
-    seen, occluded, miss_by = log_odds(~q.found, q.rival > 1.5 * apart)
-    effects = [miss_by.size, miss_by.crowding, miss_by.hidden]
-    odds = _log_odds(seen) + (_log_odds(occluded) - _log_odds(seen)) * design[:, 1]
-    odds = odds + design[:, 2:5] @ odds.new_tensor(effects)
-    odds = odds + odds.new_tensor(miss_by.types or (0.0,) * skeleton.num_types)[q.type]
-    expected = mean_probability(odds, miss_by.person).clamp(1e-3, 1 - 1e-3)
-    surprise = ((~q.found).double() - expected) / (expected * (1 - expected)).sqrt()
-    strayed, number = q.strays > 0, q.strays.clamp_max(4)
-    missed, _, missed_by = log_odds(strayed, ~q.found)
-    found, _, found_by = log_odds(strayed, q.found)
-    tried = int(number.clamp_max(3).sum())
-    nobody = (c.what == BACKGROUND) | (c.what == CLUTTER)
-    types_of = torch.bincount(c.type[nobody], minlength=skeleton.num_types) + 0.5
-    return {
-        "miss_seen": seen, "miss_occluded": occluded, "miss_by": miss_by,
-        "miss_reach": fit_reach(_by_person(surprise.float(), q.person, q.type, observed.people), apart_within),
-        "stray_missed": missed, "stray_missed_by": missed_by, "stray_found": found, "stray_found_by": found_by,
-        "stray_again": int((number - 1).clamp_min(0).sum()) / tried if tried else 0.0,
-        "duplicate": count[DUPLICATE] / count[FOUND],
-        "background": count[BACKGROUND] / len(q.type),
-        "apart": apart,
-        "clutter": count[CLUTTER] / observed.num_images,
-        "types": tuple((types_of / types_of.sum()).tolist()),
-    }  # fmt: skip
-
-
-def _by_person(values: Float[Tensor, "n"], person: Tensor, kind: Tensor, people: PoseSet) -> Float[Tensor, "P K"]:
-    """Values as a table of people and types, NaN where there is none."""
-    table = torch.full(people.keypoints.shape[:2], torch.nan)
-    table[person, kind] = values
-    return table
-
-
-def _apart(observed: Observed) -> float:
-    """Distance at which half of the pairs of keypoints of one type that would both be found have merged."""
-    q = observed.keypoints
-    rows = q.found & (q.rival < _MERGING)
-    if int(rows.sum()) < FEWEST:
-        return 0.0
-    gap, both = q.rival[rows].double(), q.rival_found[rows]
-    best = (torch.inf, 0.0)
-    for apart in torch.linspace(0.0, _MERGING / 2, 121, dtype=torch.float64).tolist():
-        kept = 1 - torch.exp2(-((gap / apart) ** 4)) if apart else torch.ones_like(gap)
-        base = both.double().sum() / kept.sum()  # of rivals that are found where nothing merges
-        chance = (base * kept).clamp(1e-6, 1 - 1e-6)
-        surprise = -torch.where(both, chance, 1 - chance).log().sum()
-        best = min(best, (float(surprise), apart))
-    return best[1]
 
 
 def _places(observed: Observed, skeleton: Skeleton) -> dict[str, Any]:
@@ -241,7 +166,8 @@ def _places(observed: Observed, skeleton: Skeleton) -> dict[str, Any]:
 
 
 def _scores(observed: Observed) -> dict[str, Any]:
-    c = observed.candidates
+    """Confidence of each kind of candidate, and what goes with that of those found."""
+    c, q = observed.candidates, observed.keypoints
     found, stray = c.what == FOUND, c.what == STRAY
     rows = {
         "seen": found & c.visible, "occluded": found & ~c.visible, "duplicate": c.what == DUPLICATE,
@@ -249,7 +175,27 @@ def _scores(observed: Observed) -> dict[str, Any]:
         "background": (c.what == BACKGROUND) | (c.what == CLUTTER),
     }  # fmt: skip
     every = _table(c.score)
-    return {f"score_{name}_table": _table(c.score[one]) or every for name, one in rows.items()}
+    fields = {f"score_{name}_table": _table(c.score[one]) or every for name, one in rows.items()}
+    plain = stray & ~c.swapped
+    fields["score_stray"] = _correlation(c.score[plain], c.error[plain], 2 * c.type[plain] + c.matched[plain].long())
+    if int(found.sum()) < FEWEST:
+        return fields
+    sure = _normal_scores(c.score[found], c.visible[found].long())
+    person, number = c.person[found], len(observed.people.area)
+    crowding = by_person(q.crowding, q.person, q.type, observed.people)[person, c.type[found]].double()
+    middle = crowding.mean()
+    slope = ((crowding - middle) @ sure) / (crowding - middle).square().sum().clamp_min(1e-9)
+    left = sure - slope * (crowding - middle)
+    total = left.new_zeros(number).index_add_(0, person, left)
+    square = left.new_zeros(number).index_add_(0, person, left.square())
+    count = torch.bincount(person, minlength=number)
+    pairs = (count * (count - 1)).sum().clamp_min(1)
+    common = float(((total.square() - square).sum() / pairs).clamp_min(0.0))  # mean product of two of one person
+    rest = max(float(left.square().mean()) - common, 0.05)
+    return fields | {
+        "score_person": common**0.5, "score_rest": rest**0.5,
+        "score_crowding": float(slope), "score_middle": float(middle),
+    }  # fmt: skip
 
 
 def _embeddings(observed: Observed, skeleton: Skeleton) -> tuple[dict[str, Any], dict[str, int]]:
@@ -267,8 +213,8 @@ def _embeddings(observed: Observed, skeleton: Skeleton) -> tuple[dict[str, Any],
     size = noise.abs()
     rows = torch.bincount(c.type[told & found], minlength=k)
     of_type = torch.zeros(k).index_add_(0, c.type[told & found], size[told & found].mean(dim=1))
-    level = float(of_type.sum() / rows.sum()) if int(rows.sum()) else 1.0
-    factor = (of_type + 3 * level) / (rows + 3) / max(level, 1e-9)
+    level = float(of_type.sum() / rows.sum().clamp_min(1))
+    factor = (of_type + 3 * level) / (rows + 3) / level if level > 1e-9 else torch.ones(k)
     size = size / factor[c.type][:, None]
     deviation = float(noise[told & found].square().mean().sqrt()) if int(rows.sum()) else 0.0
     between = fit_between(people, inside, deviation)
@@ -276,21 +222,24 @@ def _embeddings(observed: Observed, skeleton: Skeleton) -> tuple[dict[str, Any],
         "dimensions": d,
         "noise_types": tuple(factor.tolist()),
         "noise_reach": fit_reach(
-            _by_person((noise[:, 0] / factor[c.type])[every], c.person[every], c.type[every], people),
+            by_person((noise[:, 0] / factor[c.type])[every], c.person[every], c.type[every], people),
             within_person(people.keypoints, people.area),
         ),
         "noise_seen_table": _table(size[told & found & c.visible].flatten()),
         "noise_occluded_table": _table(size[told & found & ~c.visible].flatten()),
-        "noise_stray_table": _table(size[told & stray].flatten()),
+        "noise_stray_missed_table": _table(size[told & stray & ~c.matched].flatten()),
+        "noise_stray_found_table": _table(size[told & stray & c.matched].flatten()),
         "noise_seen": deviation,
         "noise_occluded": deviation,
         "embedding_within": tuple(inside.slope.flatten().tolist()),
-        "score_noise": _correlation(c.score[told & found], size[told & found].mean(dim=1), c.type[told & found]),
+        "score_noise": _correlation(c.score[every], size[every].mean(dim=1), c.type[every]),
         "collide": 0.0,
     }
     if blend := inside.blend:
         fields |= {
-            "blend_found": _probability(blend.found), "blend_stray": _probability(blend.stray),
+            "blend_found": probability(blend.found),
+            "blend_stray_missed": probability(blend.stray_missed),
+            "blend_stray_found": probability(blend.stray_found),
             "blend_reach": blend.reach, "blend_spread": blend.spread,
         }  # fmt: skip
     near = (c.what == BACKGROUND) & (inside.count[of] > 0)
@@ -324,7 +273,7 @@ def _table(values: Float[Tensor, "n"]) -> Numbers:
     return tuple(values.double().quantile(torch.tensor(QUANTILES, dtype=torch.float64)).tolist())
 
 
-def _correlation(one: Float[Tensor, "n"], other: Float[Tensor, "n"], group: Tensor) -> float:
+def _correlation(one: Float[Tensor, "n"], other: Float[Tensor, "n"], group: Int64[Tensor, "n"]) -> float:
     """Correlation of normal scores, ranks taken within groups."""
     if len(one) < FEWEST:
         return 0.0
@@ -332,7 +281,8 @@ def _correlation(one: Float[Tensor, "n"], other: Float[Tensor, "n"], group: Tens
     return float((a * b).sum() / (a.square().sum() * b.square().sum()).sqrt().clamp_min(1e-12))
 
 
-def _normal_scores(value: Float[Tensor, "n"], group: Tensor) -> Float[Tensor, "n"]:
+def _normal_scores(value: Float[Tensor, "n"], group: Int64[Tensor, "n"]) -> Float[Tensor, "n"]:
+    """Normal quantiles of the ranks within each group."""
     order = torch.argsort(value, stable=True)
     order = order[torch.argsort(group[order], stable=True)]
     number = torch.bincount(group)
@@ -340,15 +290,6 @@ def _normal_scores(value: Float[Tensor, "n"], group: Tensor) -> Float[Tensor, "n
     rank = torch.empty(len(value), dtype=torch.float64)
     rank[order] = (torch.arange(len(value)).double() - first[group[order]] + 0.5) / number[group[order]]
     return torch.special.ndtri(rank)
-
-
-def _probability(log_odds: float) -> float:
-    return 1 / (1 + math.exp(-log_odds))
-
-
-def _log_odds(p: float) -> float:
-    p = min(max(p, 1e-6), 1 - 1e-6)
-    return math.log(p / (1 - p))
 
 
 def _deviation(values: Float[Tensor, "n d"]) -> float:

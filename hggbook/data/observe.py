@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from hggbook.data.coco import PoseSet
-from hggbook.data.simulate import MATCH_RADIUS
+from hggbook.data.simulation import MATCH_RADIUS
 from hggbook.data.surroundings import centres, crowding_at, look_around, pairs_of
 from hggbook.skeleton import Skeleton
 from hggbook.types import Batch, Candidates, Record, Targets
@@ -133,7 +133,9 @@ def observe(candidates: Candidates, targets: Targets, batch: Batch, skeleton: Sk
     free = (owner < 0).nonzero().squeeze(1)
     swap, stray, near = _claims(xy[free], kind[free], image[free], batch, labelled, size, sigmas, skeleton)
     rest = torch.where(near >= 0, BACKGROUND, CLUTTER)
-    lacks = (near >= 0) & ~labelled[near, kind[free]]
+    lacks = near >= 0
+    if len(people):
+        lacks = lacks & ~labelled[near, kind[free]]
     is_stray = (swap >= 0) | ((stray >= 0) & ~lacks)
     what[free] = torch.where(is_stray, STRAY, rest)
     owner[free] = torch.where(swap >= 0, swap, torch.where(is_stray, stray, near))

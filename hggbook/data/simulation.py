@@ -17,7 +17,7 @@ from typing import Any, get_args, get_origin
 
 import yaml
 
-from hggbook.paths import whole_file
+from hggbook.paths import find_data, whole_file
 
 QUANTILES = (0.001, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.999)
 """A *table* gives a distribution by its quantiles at these probabilities, linear between them.
@@ -27,6 +27,9 @@ at OKS 0.5, scores are bounded and skewed, and the noise of embeddings has long 
 """
 
 Numbers = tuple[float, ...]
+
+MATCH_RADIUS = math.sqrt(8 * math.log(2))
+"""Where OKS falls to 0.5, in units of (COCO's sigma x person's size): farther away, a candidate is no match."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ class Simulation:
         stray_missed_table, stray_found_table: how far other strays lie from the keypoint, in sizes of the person, in a
             uniform direction; never within OKS 0.5.
         apart: distance in pixels of the network input at which half of the pairs of candidates of one type, made for
-            different people, become one (the more confident), because their peaks merge; nearer more, farther fewer.
+            different people, become one (`simulate` says which) because their peaks merge; nearer more, farther fewer.
         clutter: mean number of candidates per image anywhere in the image, people or not.
         types: how frequent each type is in background and clutter; empty: equally.
         dimensions: d, channels of the embedding.
@@ -104,19 +107,25 @@ class Simulation:
         embedding_origin: (d,) embedding of a person in the middle of the network input.
         embedding_gradient: (2 d,) for each channel the change across and down the network input, from person to person.
         embedding_within: (2 d,) the same within a person, from candidate to candidate.
-        blend_found, blend_stray: share of another person's embedding in that of a candidate that is as near to a
-            keypoint of that person as to one of its own; 0: none, however near.
+        blend_found, blend_stray_missed, blend_stray_found: share of another person's embedding in that of a candidate
+            that is as near to a keypoint of that person as to one of its own; 0: none, however near.
         blend_reach: how the share's log odds fall: by 1 for each ``blend_reach`` sizes that the other is farther away.
         blend_spread: standard deviation of the share's log odds.
-        noise_seen_table, noise_occluded_table, noise_stray_table: size of the noise per channel; the sign is random.
+        noise_seen_table, noise_occluded_table, noise_stray_missed_table, noise_stray_found_table: size of the noise per
+            channel; the sign is random.
         noise_types: factor on the noise for each type; empty: 1.
-        noise_reach: the noise of one person's found candidates goes together, as misses do with ``miss_reach``.
+        noise_reach: what is random in the embeddings of a person's candidates (noise, shares of others) goes together,
+            as misses do with ``miss_reach``.
         noise_clutter: standard deviation of clutter's embeddings around what the gradient gives at its place.
         score_seen_table, score_occluded_table, score_duplicate_table, score_stray_missed_table,
             score_stray_found_table, score_background_table: confidence of a candidate (the last one of clutter too);
             not clipped.
-        score_error, score_noise: correlation of normal scores (in the statistical sense) of confidence and localisation
-            error, and of confidence and the size of the embedding's noise; only where both have tables.
+        score_person, score_rest, score_crowding, score_middle: the confidence of a found candidate, as a standard
+            normal number, is made of one that its person has in common and one of its own, with these standard
+            deviations, and of ``score_crowding`` times how crowded its keypoint is (`surroundings.crowding_at`) beyond
+            ``score_middle``.
+        score_error, score_noise, score_stray: correlation of that number with the localisation error; with what is
+            random in the embedding (size of the noise, share of another person's); for strays, with the distance.
 
     Not in the paper: the paper always detects.
     """
@@ -167,12 +176,14 @@ class Simulation:
     embedding_gradient: Numbers = ()
     embedding_within: Numbers = ()
     blend_found: float = 0.0
-    blend_stray: float = 0.0
+    blend_stray_missed: float = 0.0
+    blend_stray_found: float = 0.0
     blend_reach: float = 0.2
     blend_spread: float = 0.0
     noise_seen_table: Numbers = ()
     noise_occluded_table: Numbers = ()
-    noise_stray_table: Numbers = ()
+    noise_stray_missed_table: Numbers = ()
+    noise_stray_found_table: Numbers = ()
     noise_types: Numbers = ()
     noise_reach: float = 0.0
     noise_clutter: float = 1.0
@@ -182,15 +193,20 @@ class Simulation:
     score_stray_missed_table: Numbers = ()
     score_stray_found_table: Numbers = ()
     score_background_table: Numbers = ()
+    score_person: float = 0.0
+    score_rest: float = 1.0
+    score_crowding: float = 0.0
+    score_middle: float = 0.0
     score_error: float = 0.0
     score_noise: float = 0.0
+    score_stray: float = 0.0
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if name.endswith("_table") and value and len(value) != len(QUANTILES):
                 raise ValueError(f"simulation {name}: expected {len(QUANTILES)} quantiles, got {len(value)}")
-        if self.dimensions < 1:
-            raise ValueError(f"simulation dimensions: expected at least 1, got {self.dimensions}")
+        if not 1 <= self.dimensions < 100:
+            raise ValueError(f"simulation dimensions: expected 1 to 99, got {self.dimensions}")
         for name, each in (("embedding_origin", 1), ("embedding_gradient", 2), ("embedding_within", 2)):
             value = getattr(self, name)
             if value and len(value) != each * self.dimensions:
@@ -219,7 +235,8 @@ def shipped_simulations() -> dict[str, Path]:
 def read_simulation(preset: str | os.PathLike) -> Simulation:
     """A simulation by name (`SIMULATIONS`, shipped files), or from a YAML file as `write_simulation` writes it.
 
-    Only the section ``simulation`` of a file is used; what it leaves out keeps its default.
+    A file is looked for as `hggbook.paths.find_data` does. Only its section ``simulation`` is used; what that leaves
+    out keeps its default.
 
     Raises:
         ValueError: neither a known name nor a file, or a file that is not such a preset: unknown field, wrong value.
@@ -229,8 +246,11 @@ def read_simulation(preset: str | os.PathLike) -> Simulation:
     shipped = shipped_simulations()
     if preset in SIMULATIONS:
         return SIMULATIONS[preset]
-    path = shipped.get(str(preset), Path(preset))
-    if not path.is_file():
+    try:
+        path = shipped.get(str(preset)) or find_data(str(preset))
+    except ValueError:
+        path = None
+    if path is None or not path.is_file():
         known = (*SIMULATIONS, *(name for name in shipped if name not in SIMULATIONS))
         raise ValueError(f"simulation {str(preset)!r}: expected one of {known} or a YAML file")
     try:

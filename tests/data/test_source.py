@@ -70,5 +70,5 @@ def test_every_epoch_simulates_anew(config):
 
 
 def test_unknown_simulations_are_named(config):
-    with pytest.raises(ValueError, match="data.preset: expected a simulation, one of .* got 'soft'"):
+    with pytest.raises(ValueError, match="simulation 'soft': expected one of .*hard"):
         next(training_stream(config.override("data.preset=soft")))
