@@ -1,0 +1,32 @@
+"""Recorded results: the tables in the texts are those of the recorded runs, and every run says how it was made."""
+
+import json
+
+import pytest
+
+from hggbook import paths
+from hggbook.ablations.tables import contest_tables, expand, grouping_table, with_table
+
+RESULTS = paths.project_root() / "results"
+FILES = sorted(path.name for path in RESULTS.glob("group*.json"))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_tables_of_the_report_are_those_of_the_recorded_runs(name):
+    told = json.loads((RESULTS / name).read_text(encoding="utf-8"))
+    text = (RESULTS / "GROUPING.md").read_text(encoding="utf-8")
+    if told["study"] == "groupers":
+        tables = contest_tables(told)
+    else:
+        tables = {f"grouping {told['track']}": grouping_table(expand(told["rows"]))}
+    for place, table in tables.items():
+        assert with_table(text, place, table) == text
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_run_says_with_what_it_was_made(name):
+    told = json.loads((RESULTS / name).read_text(encoding="utf-8"))
+    runs = [told] if told["study"] == "groupers" else expand(told["rows"])
+    for run in runs:
+        assert {"versions", "commit", "device", "threads", "time"} <= run["provenance"].keys()
+    assert str(paths.project_root()) not in json.dumps(told)
