@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from hggbook.provenance import provenance
+from hggbook.provenance import _commit, provenance
 from hggbook.workbook import results
 from hggbook.workbook.results import Record, Results
 
@@ -95,7 +95,7 @@ def test_provenance_says_with_what_where_and_when():
 
 def test_provenance_without_a_checkout_says_unknown(tmp_path):
     (tmp_path / "notebooks").mkdir()
-    assert results._commit(tmp_path) == "unknown"
+    assert _commit(tmp_path) == "unknown"
 
 
 def test_results_know_their_number():

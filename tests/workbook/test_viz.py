@@ -41,6 +41,7 @@ def graph(batch: list[int], edges: list[tuple[int, int]], count: list[int]) -> G
         edge_attr=None,
         edge_count=torch.ones(e),
         edge_evidence=torch.zeros(e),
+        edge_logit=torch.full((e,), torch.nan),
         types=torch.zeros(n, dtype=torch.int64),
         count=torch.tensor(count),
         rank=torch.arange(n),
