@@ -55,6 +55,8 @@ class GroupingConfig:
     evidence: str = "input"  # none | input | added: a macro-edge sees its pairs' round-0 scores (pairwise reading only)
     graclus: str = "mutual"  # random (the paper) | heaviest | mutual
     cut: float = 0.0  # logit under which an edge may not merge in this round
+    pair_power: float = 0.0  # an edge weighs (logit - cut) * its candidate pairs ** pair_power
+    least_share: float = 0.0  # a round merges only pairs of at least this share of the image's greatest weight
     max_rounds: int = 0  # 0: the number of keypoint types, or of nodes for mutual
     seed: int = 0  # of the visiting order of random graclus
     macro: str = "off"  # off | veto (undo a merge under probability 1/2) | factor (in a pose's score): at inference
@@ -74,6 +76,7 @@ class LossConfig:
     macro_intermediate: float = 0.5
     into_detector: float = 1e-5  # factor on the grouping gradient where it enters the detector
     background: str = "annotated"  # annotated | zero | ignore: label of an edge to a background candidate
+    mixed: str = "ignore"  # ignore | share: label of an edge whose node is mixed already (share of its pairs)
     sigma: float = 2.0  # of the target Gaussians, in map cells
     truncate_targets: bool = False  # heatmap centres truncated to whole cells, as in the AE code
 
@@ -203,12 +206,16 @@ def preset(size: str) -> Config:
         )
     if size not in SIZES:
         raise ValueError(f"size: expected one of {SIZES}, got {size!r}")
+    # Choice: the surest first, by how much hangs on a merge; results/GROUPING.md has what it is worth.
+    surest = GroupingConfig(pair_power=0.5, least_share=0.5)
     if size == "pose":
         return Config(
+            grouping=surest,
             # Choice: images with two people or more: with one there is nothing to group.
             data=DataConfig(
                 kind="poses", train=POSE_FILE, part="train", preset="hard", least_people=2,
             ),
+            loss=LossConfig(mixed="share"),
             train=TrainConfig(
                 batch=8, pretrain_steps=0, joint_steps=7000, grouping_learning_rate=4e-3, warmup=50, decay="linear",
                 clip=5.0,
@@ -216,6 +223,7 @@ def preset(size: str) -> Config:
         )
     tiny = size == "tiny"
     return Config(
+        grouping=surest,
         # Choice: group normalisation, because it learns as the AE network without any does not in a short run, and
         # yet gives an image the same maps whatever images, or processes, are beside it.
         detector=DetectorConfig(
@@ -224,7 +232,7 @@ def preset(size: str) -> Config:
         ),
         # Choice: hinge push, because the exponential one has no gradient where small, fast runs start (all tags equal).
         # Choice: a hundredfold gradient of the grouping losses into the detector: short runs see no effect of 1e-5.
-        loss=LossConfig(push_kind="hinge", pull=1e-2, push=1e-2, into_detector=1e-3, sigma=1.5),
+        loss=LossConfig(push_kind="hinge", pull=1e-2, push=1e-2, into_detector=1e-3, mixed="share", sigma=1.5),
         proposal=ProposalConfig(limit=150, subpixel="taylor"),
         train=TrainConfig(
             batch=16, pretrain_steps=3000, joint_steps=1000, learning_rate=2e-3, grouping_learning_rate=2e-3,

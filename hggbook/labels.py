@@ -11,9 +11,10 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from hggbook.grouping.graclus import graclus
-from hggbook.types import Batch, Candidates, Graph, Grouping, Record, Targets
+from hggbook.types import Batch, Candidates, Graph, Grouping, Level, Record, Targets
 
 BACKGROUND_RULES = ("annotated", "zero", "ignore")
+MIXED_RULES = ("ignore", "share")
 
 
 def match_candidates(
@@ -177,7 +178,8 @@ class LevelLabels(Record):
     """Labels of one `Level`: of its edges, and of the macro-nodes it made.
 
     Attributes:
-        edge: (E,) 1, 0 or NaN; NaN also for an edge that keeps the score of an earlier round.
+        edge: (E,) 1, 0 or NaN (with the rule ``share`` also between 0 and 1); NaN also for an edge that keeps the score
+            of an earlier round.
         node: (N',) 1, 0 or NaN; NaN also for a node that only went on from the round before.
         final: (N',) True where the macro-node is one that its image ends with ("FinalM"), False for "IntermM".
     """
@@ -188,21 +190,42 @@ class LevelLabels(Record):
 
 
 def level_labels(
-    grouping: Grouping, candidates: Candidates, targets: Targets, background: str = "annotated"
+    grouping: Grouping,
+    candidates: Candidates,
+    targets: Targets,
+    background: str = "annotated",
+    *,
+    mixed: str = "ignore",
 ) -> tuple[LevelLabels, ...]:
     """Labels of all rounds; every edge and every macro-node is labelled once, in the round that made it.
+
+    Args:
+        background: rule of `edge_labels`.
+        mixed: an edge that `edge_labels` leaves without a label, because a node holds candidates of several people or
+            may do so: ``ignore`` it, or label it with the ``share`` of its labelled candidate pairs that are one
+            person's (where `edge_labels` knows the answer, that share is the same). With ``share`` the edge
+            discriminator also learns what to do after a wrong merge.
+
+    Raises:
+        ValueError: unknown rule.
 
     Choice: once. Counting an edge again in every round in which nothing happens to it would let the loss be ruled by
     the edges that are never touched.
 
     Paper: sec. 3.2, Table 2 ("both the final human-level and the intermediate part-level grouping results").
     """
+    if mixed not in MIXED_RULES:
+        raise ValueError(f"mixed: expected one of {MIXED_RULES}, got {mixed!r}")
     labels = []
+    last = pairs = None
     node = torch.arange(len(candidates), device=candidates.xy.device)
     final_size = torch.bincount(grouping.person) if len(candidates) else grouping.person
     before = node_truth(node, len(candidates), candidates.type, targets)
     for level in grouping.levels:
         edge = edge_labels(level.graph.edge_index, before, targets, background)
+        if mixed == "share":
+            pairs = _LabelledPairs.of(edge) if last is None else pairs.merged(last, level.graph)
+            edge, last = torch.where(torch.isnan(edge), pairs.share, edge), level
         edge = edge.masked_fill(~torch.isnan(level.graph.edge_logit), torch.nan)
         node = level.cluster[node]
         after = node_truth(node, len(level.made_of), candidates.type, targets)
@@ -211,6 +234,39 @@ def level_labels(
         labels.append(LevelLabels(edge, new, after.size == ends_as))
         before = after
     return tuple(labels)
+
+
+@dataclass(frozen=True)
+class _LabelledPairs:
+    """Of the candidate pairs that an edge stands for: how many have a label, and how many of those are one person's."""
+
+    same: Float[Tensor, "E"]
+    known: Float[Tensor, "E"]
+
+    @classmethod
+    def of(cls, label: Float[Tensor, "E"]) -> "_LabelledPairs":
+        """Of the edges of the first round, which are candidate pairs."""
+        return cls(label.nan_to_num(0.0), (~torch.isnan(label)).to(label.dtype))
+
+    @property
+    def share(self) -> Float[Tensor, "E"]:
+        """NaN where no pair has a label: 0 / 0."""
+        return self.same / self.known
+
+    def merged(self, level: Level, graph: Graph) -> "_LabelledPairs":
+        """Of the next round's edges, from this round's; what was pruned is left out."""
+        n = graph.num_nodes
+        ends = level.cluster[level.graph.edge_index]
+        key = ends.amin(dim=0) * n + ends.amax(dim=0)
+        known = graph.edge_index[0] * n + graph.edge_index[1]  # ascending
+        place = torch.searchsorted(known, key)
+        goes_on = (place < len(known)).nonzero()[:, 0]
+        goes_on = goes_on[known[place[goes_on]] == key[goes_on]]
+
+        def total(value):
+            return value.new_zeros(len(known)).index_add(0, place[goes_on], value[goes_on])
+
+        return _LabelledPairs(total(self.same), total(self.known))
 
 
 def graph_edge_labels(graph: Graph, candidates: Candidates, targets: Targets) -> Float[Tensor, "E"]:

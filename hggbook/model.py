@@ -146,8 +146,11 @@ def build(config: Config, *, with_detector: bool = True) -> HGG:
         MacroNodeDiscriminator(g.hidden, dropout=g.dropout),
         order=g.graclus,
         cut=g.cut,
-        # Choice: a maximal matching halves the clusters, so K rounds are far more than it needs; mutual may need many.
-        max_rounds=g.max_rounds or (0 if g.graclus == "mutual" else k),
+        pair_power=g.pair_power,
+        least_share=g.least_share,
+        # Choice: a maximal matching halves the clusters, so K rounds are far more than it needs; if the surest pairs
+        # merge first, it may take many.
+        max_rounds=g.max_rounds or (0 if g.graclus == "mutual" or g.least_share else k),
         seed=g.seed,
         veto=g.macro == "veto",
     )

@@ -64,7 +64,9 @@ class Objective(nn.Module):
 
     def _grouping(self, candidates: Candidates, targets: Targets, num_images: int):
         grouping = self.model.group(candidates)
-        labels = level_labels(grouping, candidates, targets, self.weights.background)
+        labels = level_labels(
+            grouping, candidates, targets, self.weights.background, mixed=self.weights.mixed
+        )
         losses = grouping_losses(grouping, labels, num_images)
         # Without a single edge no loss has seen a parameter. They must still be reached, by a gradient of zero: a loss
         # that cannot be differentiated ends a run, and one process without edges would end all.

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from hggbook.grouping.graph import build_graph
+from hggbook.grouping.graph import build_graph, coarsen
 from hggbook.grouping.losses import grouping_losses, scale_gradient
 from hggbook.labels import edge_labels, level_labels, macro_labels, match_candidates, node_truth
 from hggbook.types import Batch, Candidates, Grouping, Level, Targets
@@ -165,6 +165,67 @@ def test_every_macro_node_is_labelled_once_and_final_ones_are_those_the_image_en
     assert made == labelled  # nothing here is background
     final = sum(int((label.final & ~label.node.isnan()).sum()) for label in labels)
     assert final == int((torch.bincount(grouping.person) > 1).sum())
+
+
+def scripted(types, person, clusters, annotated):
+    """A grouping with the given clusters of each round, on the full graph, and its targets."""
+    n = len(types)
+    candidates = candidates_at([[float(i), 0.0] for i in range(n)], types, [0] * n)
+    graph, levels = build_graph(candidates, torch.zeros(n, 1), FULL), []
+    for cluster in map(torch.tensor, clusters):
+        nodes, edges = int(cluster.max()) + 1, graph.num_edges
+        levels.append(Level(graph, torch.zeros(edges), torch.ones(edges, dtype=torch.bool), cluster,
+                            torch.zeros(nodes), torch.bincount(cluster)))  # fmt: skip
+        graph = coarsen(graph, cluster)
+    flags = torch.zeros(len(annotated), 17, dtype=torch.bool)
+    for p, has in enumerate(annotated):
+        flags[p, has] = True
+    targets = Targets(torch.tensor(person), torch.full((n,), -1), torch.ones(n, dtype=torch.bool), flags,
+                      torch.zeros(len(annotated), dtype=torch.int64))  # fmt: skip
+    final = torch.arange(n)
+    for level in levels:
+        final = level.cluster[final]
+    return Grouping(tuple(levels), final, torch.tensor([len(levels)])), candidates, targets
+
+
+class TestEdgesOfMixedNodes:
+    """Candidates 0 and 1 are of two people and merge wrongly; 2 and 3 are the first person's."""
+
+    CASE = ([0, 1, 2, 3], [0, 1, 0, 0], [[0, 0, 1, 2], [0, 1, 1], [0, 0]], ([0, 2, 3], [1]))
+
+    def test_are_ignored(self):
+        labels = level_labels(*scripted(*self.CASE))
+        assert [list(map(_none, label.edge.tolist())) for label in labels] == [
+            [0.0, 1.0, 1.0, 0.0, 0.0, 1.0], [None, None, 1.0], [None]
+        ]  # fmt: skip
+
+    def test_have_the_share_of_their_pairs(self):
+        labels = level_labels(*scripted(*self.CASE), mixed="share")
+        assert [label.edge.tolist() for label in labels] == [[0.0, 1.0, 1.0, 0.0, 0.0, 1.0], [0.5, 0.5, 1.0], [0.5]]
+
+    def test_pairs_without_a_label_do_not_count(self):
+        # candidate 1 is background of a type that the person lacks: nobody knows whose it is
+        labels = level_labels(*scripted([0, 1, 2], [0, -1, 0], [[0, 0, 1], [0, 0]], ([0, 2],)), mixed="share")
+        assert labels[0].edge.isnan().tolist() == [True, False, True]
+        assert labels[1].edge.tolist() == [1.0]
+
+    def test_where_the_answer_is_known_the_share_is_the_same(self):
+        candidates, targets = people_as_candidates([[[0, 1, 2, 3], [0, 5, 6, 7]], [[1, 2, 3], [2, 3, 4]]])
+        grouping = group(candidates, *random_model(cut=-9.0))
+        plain, shared = (level_labels(grouping, candidates, targets, mixed=rule) for rule in ("ignore", "share"))
+        assert len(plain) > 2
+        for one, other in zip(plain, shared):
+            known = ~one.edge.isnan()
+            assert torch.equal(one.edge[known], other.edge[known])
+            assert not (other.edge.isnan() & known).any()
+
+    def test_unknown_rule(self):
+        with pytest.raises(ValueError, match="mixed: expected one of .* got 'half'"):
+            level_labels(*scripted(*self.CASE), mixed="half")
+
+
+def _none(value):
+    return None if math.isnan(value) else value
 
 
 def one_level(edge_logit, node_logit):

@@ -28,19 +28,25 @@ class Row:
 
 
 DEFAULT = "default"
+_MAXIMAL = ("grouping.pair_power=0", "grouping.least_share=0")  # the paper's matching: every edge, by its score alone
 _LITERAL = ("grouping.reading=literal", "grouping.evidence=none")
 _UNSCALED = ("loss.edge=1e-5", "loss.macro_final=0.5e-5", "loss.macro_intermediate=0.5e-5", "train.clip=0")
 
 ROWS = (
     Row(DEFAULT, "default", tracks=TRACKS),
-    Row("literal, random", "reading", (*_LITERAL, "grouping.graclus=random"), tracks=TRACKS),
+    Row("literal, random", "reading", (*_LITERAL, *_MAXIMAL, "grouping.graclus=random", "loss.mixed=ignore"),
+        tracks=TRACKS),
     Row("literal", "reading", _LITERAL, tracks=TRACKS),
     Row("literal, mean", "reading", (*_LITERAL, "grouping.aggregation=mean")),
     Row("literal, edge MLP of 2", "reading", (*_LITERAL, "grouping.edge_mlp=2")),
     Row("literal, mean, edge MLP of 2, 5 layers", "reading",
         (*_LITERAL, "grouping.aggregation=mean", "grouping.edge_mlp=2", "grouping.layers=5")),
-    Row("random", "graclus", ("grouping.graclus=random",), tracks=TRACKS),
-    Row("heaviest", "graclus", ("grouping.graclus=heaviest",)),
+    Row("random", "graclus", (*_MAXIMAL, "grouping.graclus=random"), tracks=TRACKS),
+    Row("heaviest", "graclus", (*_MAXIMAL, "grouping.graclus=heaviest")),
+    Row("all mutual pairs at once", "graclus", ("grouping.least_share=0",)),
+    Row("weight: the logit alone", "graclus", ("grouping.pair_power=0",)),
+    Row("weight: logit x pairs", "graclus", ("grouping.pair_power=1",)),
+    Row("all mutual pairs, by logit", "graclus", _MAXIMAL, tracks=TRACKS),
     Row("no evidence", "evidence", ("grouping.evidence=none",), tracks=TRACKS),
     Row("evidence also added", "evidence", ("grouping.evidence=added",), tracks=TRACKS),
     Row("starts from geometry", "edge start", ("grouping.edge_start=geometry",)),
@@ -58,12 +64,13 @@ ROWS = (
     Row("dropout 0.3", "dropout", ("grouping.dropout=0.3",)),
     Row("background 0", "background", ("loss.background=zero",), tracks=TRACKS),
     Row("background ignored", "background", ("loss.background=ignore",), tracks=TRACKS),
+    Row("mixed nodes' edges ignored", "mixed nodes", ("loss.mixed=ignore",), tracks=TRACKS),
     Row("no macro-node loss", "macro-node", ("loss.macro_final=0", "loss.macro_intermediate=0")),
     Row("embedding of 4", "embedding", ("detector.embedding=4", "data.knobs=dimensions=4")),
     Row("losses at 1e-5, epsilon 1e-8", "loss weight", _UNSCALED),
     Row("losses at 1e-5, epsilon 1e-15", "loss weight", (*_UNSCALED, "train.epsilon=1e-15")),
-    Row("random after training", "inference", ("grouping.graclus=random",), trained=False, tracks=TRACKS),
-    Row("heaviest after training", "inference", ("grouping.graclus=heaviest",), trained=False),
+    Row("random after training", "inference", (*_MAXIMAL, "grouping.graclus=random"), trained=False, tracks=TRACKS),
+    Row("heaviest after training", "inference", (*_MAXIMAL, "grouping.graclus=heaviest"), trained=False),
     Row("macro-node veto", "inference", ("grouping.macro=veto",), trained=False, tracks=TRACKS),
     Row("macro-node factor", "inference", ("grouping.macro=factor",), trained=False, tracks=(FROZEN,)),
     Row("literal, tenfold budget", "budget", _LITERAL, budget=10),

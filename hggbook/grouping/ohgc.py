@@ -13,8 +13,8 @@ class OHGC(nn.Module):
     """Groups the nodes of each graph into people, from isolated keypoints to whole bodies.
 
     Repeats, until no edge of an image may merge: score the edges; match nodes with graclus over the edges whose score
-    reaches the cut; average the members of every cluster into a macro-node; prune the edges between macro-nodes that
-    share a keypoint type; score the macro-nodes.
+    reaches the cut, "by maximizing the weighted edge score"; average the members of every cluster into a macro-node;
+    prune the edges between macro-nodes that share a keypoint type; score the macro-nodes.
 
     An edge under the cut only sits out this round. An edge is scored again when one of its nodes has merged; until then
     it keeps its score, so a round costs what it changes. Stopping is **per image**: an image
@@ -27,6 +27,11 @@ class OHGC(nn.Module):
         order: of `graclus`.
         cut: logit under which an edge may not merge. Choice: 0, probability one half; the paper only says "until all
             the edges are cut", and without a cut the leftovers of different people are forced together in every round.
+        pair_power: the weight of an edge is ``(logit - cut) * edge_count ** pair_power``. 0: the score alone. A score
+            is a probability and says nothing of how much hangs on it: two halves of a body, linked by thirty pairs of
+            candidates, should come before two stray keypoints of the same probability.
+        least_share: only edges whose weight is at least this share of the greatest weight in their image take part in
+            a round; the others wait until they are among the surest. 0: all take part.
         max_rounds: safety cap; 0 for none but the number of nodes, at which every grouping has long ended.
         seed: of the visiting order of ``random``.
         veto: undo a merge whose macro-node the node discriminator gives less than probability 1/2; that pair is not
@@ -34,9 +39,9 @@ class OHGC(nn.Module):
             learn from. Choice: off; the paper says both that these predictions "supervise" and that they "suppress".
 
     Raises:
-        ValueError: unknown order.
+        ValueError: unknown order, or a share outside of [0, 1].
 
-    Paper: sec. 3.1, algorithm 1.
+    Paper: sec. 3.1, algorithm 1. Choice: the weights and the share; see `pair_power` and `least_share`.
     """
 
     def __init__(
@@ -46,6 +51,8 @@ class OHGC(nn.Module):
         *,
         order: str = "mutual",
         cut: float = 0.0,
+        pair_power: float = 0.0,
+        least_share: float = 0.0,
         max_rounds: int = 0,
         seed: int = 0,
         veto: bool = False,
@@ -53,9 +60,12 @@ class OHGC(nn.Module):
         super().__init__()
         if order not in ORDERS:
             raise ValueError(f"order: expected one of {ORDERS}, got {order!r}")
+        if not 0 <= least_share <= 1:
+            raise ValueError(f"least_share: expected a share in [0, 1], got {least_share}")
         self.edge_discriminator = edge_discriminator
         self.node_discriminator = node_discriminator
         self.order, self.cut, self.max_rounds, self.seed, self.veto = order, cut, max_rounds, seed, veto
+        self.pair_power, self.least_share = pair_power, least_share
 
     def forward(self, graph: Graph) -> Grouping:
         """Clusters a level-0 graph.
@@ -73,7 +83,7 @@ class OHGC(nn.Module):
             logit = self._score(graph)
             weight = logit.detach() - self.cut
             admissible = weight >= 0
-            cluster = self._match(graph, weight, admissible, step)
+            cluster = self._match(graph, weight * graph.edge_count**self.pair_power, admissible, step)
             # What the pairs of candidates said in round 0 is the evidence that macro-edges accumulate.
             scored = graph.replace(edge_logit=logit, edge_evidence=logit if step == 0 else graph.edge_evidence)
             macro = coarsen(scored, cluster)
@@ -104,9 +114,8 @@ class OHGC(nn.Module):
         rank = None
         if self.order == "random":
             rank = scramble(graph.rank + scramble(torch.full_like(graph.rank, self.seed * 1000 + step)))
-        label = graclus(
-            graph.edge_index[:, admissible], weight[admissible], graph.num_nodes, order=self.order, rank=rank
-        )
+        sure = admissible & (weight >= self.least_share * _greatest(graph, weight)[graph.batch[graph.edge_index[0]]])
+        label = graclus(graph.edge_index[:, sure], weight[sure], graph.num_nodes, order=self.order, rank=rank)
         # Labels are the smaller index of each pair, so numbering them in order keeps the nodes in image order.
         return torch.unique(label, return_inverse=True)[1]
 
@@ -116,6 +125,12 @@ def _images_of(graph: Graph, chosen: Bool[Tensor, "N"]) -> Bool[Tensor, "B"]:
     images = torch.zeros(graph.num_images, dtype=torch.bool, device=chosen.device)
     images[graph.batch[chosen]] = True
     return images
+
+
+def _greatest(graph: Graph, weight: Float[Tensor, "E"]) -> Float[Tensor, "B"]:
+    """The greatest weight of an edge in every image, 0 where none is above."""
+    image = graph.batch[graph.edge_index[0]]
+    return weight.new_zeros(graph.num_images).scatter_reduce_(0, image, weight, "amax")
 
 
 def _undo(

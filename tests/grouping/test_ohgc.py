@@ -113,6 +113,62 @@ def test_kept_scores_are_those_that_scoring_everything_would_give(reading, order
         torch.testing.assert_close(again[macro], level.edge_logit[macro], rtol=1e-4, atol=1e-4)
 
 
+class Given(nn.Module):
+    """Logits by the number of candidate pairs that an edge stands for, the same for all edges of that number."""
+
+    def __init__(self, by_pairs, of_pair):
+        super().__init__()
+        self.by_pairs, self.of_pair = by_pairs, of_pair
+
+    def forward(self, graph):
+        one = torch.tensor([self.of_pair.get(pair, -9.0) for pair in zip(*graph.edge_index.tolist())])
+        many = torch.tensor([self.by_pairs.get(int(pairs), -9.0) for pairs in graph.edge_count.tolist()])
+        return torch.where(graph.edge_count > 1, many, one)
+
+
+def grouped_by(scorer, n, **options):
+    c = Candidates(
+        torch.arange(2.0 * n).reshape(n, 2), torch.arange(n), torch.ones(n), torch.zeros(n, 1),
+        torch.zeros(n, dtype=torch.int64), torch.full((1, 2), 100.0),
+    )  # fmt: skip
+    return OHGC(scorer, Silent(), **options)(build_graph(c, torch.zeros(n, 1), FULL))
+
+
+def test_only_the_surest_pairs_merge_in_a_round():
+    # logits 4, 2 and 1: at least half of 4 is 2
+    scorer = Given({}, {(0, 1): 4.0, (2, 3): 2.0, (4, 5): 1.0})
+    assert grouped_by(scorer, 6).levels[0].cluster.tolist() == [0, 0, 1, 1, 2, 2]
+    careful = grouped_by(scorer, 6, least_share=0.5)
+    assert careful.levels[0].cluster.tolist() == [0, 0, 1, 1, 2, 3]
+    assert careful.levels[1].cluster.tolist() == [0, 1, 2, 2]  # in the next round 1 is the greatest there is
+    assert grouped_by(scorer, 6, least_share=1.0).levels[0].cluster.tolist() == [0, 0, 1, 2, 3, 4]
+
+
+def test_shares_are_of_each_images_own_greatest_weight():
+    counts = [7, 1, 0, 10]
+    c = random_candidates(counts, seed=5)
+    gnn, ohgc = random_model(cut=-1.0)
+    ohgc.pair_power, ohgc.least_share = 0.5, 0.7
+    whole = group(c, gnn, ohgc)
+    for image in range(len(counts)):
+        alone = group(image_of(c, image), gnn, ohgc)
+        assert same_partition(whole.person[c.batch == image], alone.person)
+        assert whole.rounds[image] == alone.rounds[0]
+
+
+def test_an_edge_weighs_more_the_more_pairs_hang_on_it():
+    # Round 0 merges 0 and 1. Then 2 and 3 are linked to that node by two candidate pairs each, to each other by one.
+    scorer = Given({2: 1.0}, {(0, 1): 8.0, (2, 3): 1.3})
+    assert grouped_by(scorer, 4, max_rounds=2, least_share=1.0).person.tolist() == [0, 0, 1, 1]  # 1.3 > 1
+    heavy = grouped_by(scorer, 4, max_rounds=2, least_share=1.0, pair_power=0.5)
+    assert heavy.person.tolist() in ([0, 0, 0, 1], [0, 0, 1, 0])  # 1.3 < 1 * sqrt(2)
+
+
+def test_a_share_lies_between_0_and_1():
+    with pytest.raises(ValueError, match=r"least_share: expected a share in \[0, 1\], got 2"):
+        OHGC(Closeness(), Silent(), least_share=2.0)
+
+
 class Against(nn.Module):
     """A macro-node discriminator that wants means under a limit."""
 
