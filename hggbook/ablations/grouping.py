@@ -71,7 +71,7 @@ def config_of(study: Study, row: Row, seed: int) -> Config:
     if study.track == FROZEN:
         if study.frozen is None:
             raise ValueError("track frozen: expected the folder with train, tune and test.safetensors")
-        config = config.override("data.kind=candidates", **{"data.train": str(study.frozen / "train.safetensors")})
+        config = config.override("data.kind=candidates", "data.most_people=0", **{"data.train": str(study.frozen / "train.safetensors")})
     return config.override(*study.settings, *row.settings)
 
 

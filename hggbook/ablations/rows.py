@@ -65,6 +65,7 @@ ROWS = (
     Row("background 0", "background", ("loss.background=zero",), tracks=TRACKS),
     Row("background ignored", "background", ("loss.background=ignore",), tracks=TRACKS),
     Row("mixed nodes' edges ignored", "mixed nodes", ("loss.mixed=ignore",), tracks=TRACKS),
+    Row("crowds in training too", "data", ("data.most_people=0",)),
     Row("no macro-node loss", "macro-node", ("loss.macro_final=0", "loss.macro_intermediate=0")),
     Row("embedding of 4", "embedding", ("detector.embedding=4", "data.knobs=dimensions=4")),
     Row("losses at 1e-5, epsilon 1e-8", "loss weight", _UNSCALED),

@@ -1,6 +1,7 @@
 """Where training samples come from: a `DataConfig` made into an endless, seeded, resumable stream of batches."""
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
+from torch import Tensor
 from tqdm import tqdm
 
 from hggbook import paths
@@ -167,10 +169,16 @@ def training_images(config: Config, *, progress: bool = False) -> CocoPeople:
 def training_poses(config: Config) -> PoseSet:
     """The annotated people that a pose-track config trains on."""
     found = pose_file(config)
-    keep = found.batch.bincount(minlength=found.num_images) >= max(config.data.least_people, 1)
+    keep = _of_a_size(found.batch.bincount(minlength=found.num_images), config, at_least=1)
     if _only_train(config):
         keep &= in_split(found.image_id, "train", "poses")
     return found.select(keep)
+
+
+def _of_a_size(people: Tensor, config: Config, at_least: int = 0) -> Tensor:
+    """(B,) True where an image holds as many annotated people as the config asks for."""
+    data = config.data
+    return (people >= max(data.least_people, at_least)) & (people <= (data.most_people or math.inf))
 
 
 def pose_file(config: Config) -> PoseSet:
@@ -241,8 +249,7 @@ def _simulated(config: Config, found: PoseSet, step: int, rank: int, world: int)
 def _frozen(config: Config, step: int, rank: int, world: int):
     """Candidates that a detector found before. An image gives the same ones in every epoch."""
     labelled, _ = load_labelled(paths.find_data(config.data.train))
-    if config.data.least_people > 1:
-        labelled = labelled.select(labelled.people >= config.data.least_people)
+    labelled = labelled.select(_of_a_size(labelled.people, config))
     sampler = StepSampler(
         labelled.num_images, config.train.batch, seed=config.seed, shuffle=True, rank=rank, world=world, drop_last=True
     )

@@ -54,6 +54,14 @@ def test_training_leaves_out_tune_test_and_lonely_images(config):
     assert ids == [i for i in range(1, 41) if i % 20 > 1 and i % 3 > 0]
 
 
+def test_training_leaves_out_the_fullest_images(config):
+    everything = training_poses(config)
+    people = everything.batch.bincount(minlength=everything.num_images)
+    most = int(people.max()) - 1
+    few = training_poses(config.override(f"data.most_people={most}"))
+    assert few.image_id.tolist() == everything.image_id[people <= most].tolist() != everything.image_id.tolist()
+
+
 def test_the_pose_stream_can_be_entered_at_any_step_and_split_over_processes(config):
     whole = [batch for batch, _ in zip(training_stream(config), range(12))]
     later = [batch for batch, _ in zip(training_stream(config, step=7), range(5))]
