@@ -71,7 +71,8 @@ def config_of(study: Study, row: Row, seed: int) -> Config:
     if study.track == FROZEN:
         if study.frozen is None:
             raise ValueError("track frozen: expected the folder with train, tune and test.safetensors")
-        config = config.override("data.kind=candidates", "data.most_people=0", **{"data.train": str(study.frozen / "train.safetensors")})
+        config = config.override("data.kind=candidates", f"data.train={study.frozen / 'train.safetensors'}")
+        config = config.override("data.most_people=0")  # scenes are as full as they were asked for
     return config.override(*study.settings, *row.settings)
 
 
