@@ -5,7 +5,7 @@ import json
 import pytest
 
 from hggbook import paths
-from hggbook.ablations.tables import contest_tables, expand, grouping_table, with_table
+from hggbook.ablations.tables import contest_tables, expand, grouping_tables, with_table
 
 RESULTS = paths.project_root() / "results"
 FILES = sorted(path.name for path in RESULTS.glob("group*.json"))
@@ -18,7 +18,7 @@ def test_the_tables_of_the_report_are_those_of_the_recorded_runs(name):
     if told["study"] == "groupers":
         tables = contest_tables(told)
     else:
-        tables = {f"grouping {told['track']}": grouping_table(expand(told["rows"]))}
+        tables = grouping_tables(expand(told["rows"]), told["track"])
     for place, table in tables.items():
         assert with_table(text, place, table) == text
 

@@ -28,7 +28,7 @@ from hggbook.data.source import pose_file, simulation_of
 from hggbook.model import HGG, build, load_weights
 from hggbook.provenance import provenance
 from hggbook.skeleton import SKELETONS
-from hggbook.train import train
+from hggbook.train import Finished, train
 
 CUTS = {POSE: (-2.0, -1.0, 0.0, 1.0), FROZEN: (-4.0, -3.0, -2.0, -1.0, 0.0)}
 SIMULATION_SEED = 1_000_000  # of the candidates of tune and test: no epoch of training draws the same
@@ -108,6 +108,8 @@ def run(study: Study, row: Row, seed: int) -> dict[str, Any]:
     told["training_wall_s"] = round(time.perf_counter() - started, 1)
     told["parameters"] = sum(p.numel() for p in model.grouping_parameters())
 
+    if row.budget > 1:
+        told["curve"] = _read_curve(place.with_suffix(""))
     contender = hgg_contender(model, 0.0)
     tune, test = scored_images(study, config, "tune"), scored_images(study, config, "test")
     cut, tried = calibrate_contender(contender, tune, values=CUTS[study.track])
@@ -177,11 +179,32 @@ def _trained(study: Study, row: Row, seed: int, config: Config) -> tuple[HGG, in
         model.load_state_dict(load_weights(weights)[0].state_dict())
         return model.eval(), 0
     folder = result_file(study, row, seed).with_suffix("")
-    done = train(config, folder, resume=(folder / "config.json").is_file())
-    if not done.complete:
-        raise RuntimeError(f"{folder}: training was stopped after {done.step} steps; run the study again to go on")
+    for share in range(1, row.budget + 1):
+        stop = share * config.train.joint_steps // row.budget
+        done = train(config, folder, resume=(folder / "config.json").is_file(), stop_at=stop)
+        if done.step < stop:
+            raise RuntimeError(f"{folder}: training was stopped after {done.step} steps; run the study again to go on")
+        if row.budget > 1:
+            _add_to_curve(folder, done, study, config)
     (folder / "checkpoint.pt").unlink(missing_ok=True)  # the weights are there; the optimiser's state is not needed
     return done.model.eval(), done.step
+
+
+def _add_to_curve(folder: Path, done: Finished, study: Study, config: Config) -> None:
+    """Notes the best F1 over the cuts on the tune part, for the steps trained so far; once for each number of steps."""
+    curve = _read_curve(folder)
+    if any(point["step"] >= done.step for point in curve):
+        return
+    tune = scored_images(study, config, "tune")
+    cut, tried = calibrate_contender(hgg_contender(done.model.eval(), 0.0), tune, values=CUTS[study.track])
+    curve.append({"step": done.step, "cut": cut, "f1_tune": summary(tried[cut])["f1"]})
+    with paths.whole_file(folder / "curve.json") as temporary:
+        temporary.write_text(json.dumps(curve), encoding="utf-8")
+
+
+def _read_curve(folder: Path) -> list[dict[str, Any]]:
+    place = folder / "curve.json"
+    return json.loads(place.read_text(encoding="utf-8")) if place.is_file() else []
 
 
 @cache

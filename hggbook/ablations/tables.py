@@ -65,7 +65,7 @@ def grouping_table(results: Sequence[Result]) -> str:
     for result in results:
         by_row.setdefault(result["row"], {})[result["seed"]] = result
     default = by_row.get(DEFAULT, {})
-    heads = ["varies", "row", "seeds", "F1 tune", "against default", "F1 test", "perfect test", "cut"]
+    heads = ["varies", "row", "seeds", "F1 tune", "against default", "with cut 0", "F1 test", "perfect test", "cut"]
     heads += ["AP tune", "AP test", "against default (AP test)"] if frozen else []
     heads += ["parameters", "CPU s"]
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
@@ -75,6 +75,7 @@ def grouping_table(results: Sequence[Result]) -> str:
             continue
         cells = [row.group, row.name, str(len(runs)), spread([tune_f1(run) for run in runs.values()])]
         cells.append(_against(runs, default, tune_f1))
+        cells.append(spread([run["tune"]["0.0"]["f1"] for run in runs.values()]))
         cells.append(spread([run["test"]["f1"] for run in runs.values()]))
         cells.append(spread([run["test"]["perfect_share"] for run in runs.values()]))
         cells.append(", ".join(f"{cut:g}" for cut in sorted({run["cut"] for run in runs.values()})))
@@ -86,6 +87,31 @@ def grouping_table(results: Sequence[Result]) -> str:
         cells += [f"{some['parameters']:,}", f"{statistics.mean(run['training_cpu_s'] for run in runs.values()):.0f}"]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def curve_table(results: Sequence[Result]) -> str:
+    """F1 on the tune part while the rows of a larger budget were trained, as Markdown; means over the seeds.
+
+    Not in the paper: the study is ours.
+    """
+    curves: dict[str, list[list[dict[str, float]]]] = {}
+    for result in sorted(results, key=_order):
+        if "curve" in result:
+            curves.setdefault(result["row"], []).append(result["curve"])
+    steps = sorted({int(point["step"]) for runs in curves.values() for curve in runs for point in curve})
+    lines = ["| steps | " + " | ".join(f"{step:,}" for step in steps) + " |", "|" + "---|" * (len(steps) + 1)]
+    for name, runs in curves.items():
+        at = [[point["f1_tune"] for curve in runs for point in curve if point["step"] == step] for step in steps]
+        lines.append(f"| {name} | " + " | ".join(spread(values) if values else "" for values in at) + " |")
+    return "\n".join(lines)
+
+
+def grouping_tables(results: Sequence[Result], track: str) -> dict[str, str]:
+    """The tables of a study by the name of their place in a text. Not in the paper: bookkeeping."""
+    tables = {f"grouping {track}": grouping_table(results)}
+    if any("curve" in result for result in results):
+        tables[f"curves {track}"] = curve_table(results)
+    return tables
 
 
 def tune_f1(result: Result) -> float:

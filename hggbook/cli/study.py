@@ -87,7 +87,7 @@ def _ablate(args: argparse.Namespace) -> None:
 def _grouping(args, study) -> None:
     from hggbook.ablations.grouping import run_all
     from hggbook.ablations.rows import rows_of
-    from hggbook.ablations.tables import compact, grouping_table, read_results, tune_f1
+    from hggbook.ablations.tables import compact, grouping_tables, read_results, tune_f1
 
     def tell(result) -> None:
         scores = f"F1 tune {tune_f1(result):.3f} test {result['test']['f1']:.3f}"
@@ -100,11 +100,12 @@ def _grouping(args, study) -> None:
     results = read_results(args.out, args.track)
     if not results:
         raise ValueError(f"{args.out}: holds no results of track {args.track}")
-    print(grouping_table(results))
+    tables = grouping_tables(results, args.track)
+    print("\n\n".join(tables.values()))
     if args.write:
         _write(args.write, {"study": "grouping", "track": args.track, "rows": compact(results)})
     if args.report:
-        _report(args.report, {f"grouping {args.track}": grouping_table(results)})
+        _report(args.report, tables)
 
 
 def _groupers(args, study) -> None:

@@ -14,12 +14,14 @@ from hggbook.ablations.tables import (
     contest_table,
     expand,
     grouping_table,
+    grouping_tables,
     read_results,
     spread,
     with_table,
 )
-from hggbook.model import build
+from hggbook.model import build, load_weights
 from hggbook.skeleton import COCO
+from hggbook.train import train
 
 TIMES = ("training_cpu_s", "training_wall_s", "wall_s", "cpu_s", "provenance")
 
@@ -113,6 +115,16 @@ def test_rows_that_follow_training_use_the_defaults_weights(study):
         run_all(study, rows[1:], [0])
 
 
+def test_a_larger_budget_is_scored_on_the_way_and_ends_as_an_unbroken_run(study, tmp_path):
+    row = rows_of("pose", ["literal, tenfold budget"])[0]
+    told = run(study, row, 0)
+    assert [point["step"] for point in told["curve"]] == [3 * share for share in range(1, 11)]
+    assert told["curve"][-1]["f1_tune"] == told["tune"][str(told["cut"])]["f1"]
+    unbroken = train(config_of(study, row, 0), tmp_path / "unbroken").model.state_dict()
+    kept = load_weights(result_file(study, row, 0).with_suffix("") / "weights.safetensors")[0].state_dict()
+    assert all(torch.equal(kept[name], unbroken[name]) for name in unbroken)
+
+
 def test_two_processes_give_the_results_of_one(study, tmp_path):
     rows = rows_of("pose", [DEFAULT, "literal"])
     one = run_all(study, rows, [0])
@@ -142,9 +154,20 @@ class TestTables:
 
     def test_means_and_paired_differences_by_hand(self):
         lines = grouping_table(self.results()).splitlines()
-        assert lines[2].split("|")[3:6] == [" 2 ", " 0.850 ± 0.071 ", "  "]
+        assert lines[2].split("|")[3:7] == [" 2 ", " 0.850 ± 0.071 ", "  ", " 0.850 ± 0.071 "]
         # GAT was run with seed 1 only, where the default has 0.9
         assert lines[3].split("|")[2:6] == [" GAT ", " 1 ", " 0.700 ", " -0.200 "]
+
+    def test_a_curve_by_hand(self):
+        runs = self.results()
+        for result, f1 in zip(runs, (0.5, 0.7)):
+            result["curve"] = [{"step": 1000, "f1_tune": f1}, {"step": 2000, "f1_tune": 0.75}]
+        tables = grouping_tables(runs, "pose")
+        assert list(tables) == ["grouping pose", "curves pose"]
+        lines = tables["curves pose"].splitlines()
+        assert lines[0] == "| steps | 1,000 | 2,000 |"
+        assert lines[2:] == ["| default | 0.600 ± 0.141 | 0.750 ± 0.000 |"]
+        assert list(grouping_tables(self.results(), "pose")) == ["grouping pose"]
 
     def test_compact_results_say_the_same(self):
         assert grouping_table(expand(compact(self.results()))) == grouping_table(self.results())
