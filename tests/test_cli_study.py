@@ -109,6 +109,14 @@ def test_a_frozen_detector_from_scenes_to_ap(home, monkeypatch):
     told = json.loads((home / "contest.json").read_text())["weights"]["seed0"]
     assert told["oracle"]["ap_test"] >= told["ae"]["ap_test"]
 
+    monkeypatch.setattr("hggbook.ablations.causes.contenders_of", fewer)
+    monkeypatch.setattr("hggbook.ablations.causes.GROUPERS", tuple(few))
+    assert main(["ablate", "causes", *frozen, "--weights", trained, "--write", "causes.json"]) == 0
+    told = json.loads((home / "causes.json").read_text())["weights"]["seed0"]
+    mended = told["hgg"]
+    assert mended["wrong merges and splits"]["ap_test"] >= mended["nothing"]["ap_test"]
+    assert told["oracle"]["wrong merges"] == told["oracle"]["nothing"]
+
 
 def test_simulated_candidates_are_written_for_other_groupers(home, capsys):
     poses = str(home / "coco" / "person_keypoints_train2017_poses.json")
@@ -129,6 +137,7 @@ def test_simulated_candidates_are_written_for_other_groupers(home, capsys):
         (["ablate", "grouping", "--collect", "--out", "nowhere"], "holds no results"),
         (["ablate", "grouping", "--track", "frozen"], "expected the folder"),
         (["ablate", "groupers"], "--weights"),
+        (["ablate", "causes", "--weights", "scenes-tiny"], "--frozen"),
         (["evaluate", "--poses", "hard:train"], "PRESET:tune or PRESET:test"),
         (["evaluate", "--poses", "hard:test", "--calibrate", "x"], "not on what is reported"),
         (["simulate", "--out", "x.json"], "--annotations"),

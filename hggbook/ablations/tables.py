@@ -204,6 +204,20 @@ def contest_tables(told: dict[str, Any]) -> dict[str, str]:
     }
 
 
+def causes_table(told: dict[str, Any]) -> str:
+    """AP with one kind of error mended, by grouper, as Markdown; means and standard deviations over HGG's seeds.
+
+    Not in the paper: the study is ours.
+    """
+    seeds = list(told["weights"].values())
+    groupers = list(seeds[0])
+    lines = ["| mended | " + " | ".join(groupers) + " |", "|" + "---|" * (len(groupers) + 1)]
+    for mended in seeds[0][groupers[0]]:
+        cells = [_seeds([seed[name][mended]["ap_test"] for seed in seeds]) for name in groupers]
+        lines.append(f"| {mended} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def with_table(text: str, name: str, table: str) -> str:
     """A Markdown text with the table between ``<!-- table NAME -->`` and ``<!-- end NAME -->`` put in place.
 

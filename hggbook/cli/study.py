@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hggbook.cli.common import command
 
-STUDIES = ("grouping", "groupers")
+STUDIES = ("grouping", "groupers", "causes")
 
 
 def add(commands) -> None:
@@ -21,7 +21,8 @@ def add(commands) -> None:
 
     text = "Ablation studies: same budget for every row, several seeds; runs that are there already are not repeated."
     ablate = command(commands, "ablate", _ablate, text)
-    ablate.add_argument("study", choices=STUDIES, help="grouping: variants of HGG; groupers: all groupers, same scores")
+    says = "grouping: variants of HGG; groupers: all groupers, same scores; causes: what each kind of error costs"
+    ablate.add_argument("study", choices=STUDIES, help=says)
     ablate.add_argument("--track", choices=("pose", "frozen"), default="pose", help="default: pose")
     ablate.add_argument("--out", type=Path, default=Path("runs/ablate"), help="folder of runs and results")
     ablate.add_argument("--frozen", type=Path, help="folder that hggbook freeze wrote (track frozen)")
@@ -33,7 +34,7 @@ def add(commands) -> None:
     ablate.add_argument("--images", type=int, default=0, help="at most so many tune and test images; default: all")
     ablate.add_argument("--jobs", type=int, default=1, help="runs at once, one thread each")
     ablate.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="changes to every row")
-    ablate.add_argument("--weights", nargs="+", help="groupers: HGG's weights, one of each seed")
+    ablate.add_argument("--weights", nargs="+", help="groupers, causes: HGG's weights, one of each seed")
     ablate.add_argument("--collect", action="store_true", help="run nothing; show the table of what is there")
     ablate.add_argument("--write", type=Path, metavar="FILE", help="also write the results as one JSON file")
     ablate.add_argument("--report", type=Path, metavar="FILE", help="also put the tables into this text")
@@ -78,10 +79,7 @@ def _ablate(args: argparse.Namespace) -> None:
     study = Study(
         args.track, args.steps, args.out, args.preset, args.frozen, **images, settings=tuple(args.set)
     )  # fmt: skip
-    if args.study == "grouping":
-        _grouping(args, study)
-    else:
-        _groupers(args, study)
+    {"grouping": _grouping, "groupers": _groupers, "causes": _causes}[args.study](args, study)
 
 
 def _grouping(args, study) -> None:
@@ -135,6 +133,26 @@ def _groupers(args, study) -> None:
         _write(args.write, told)
     if args.report:
         _report(args.report, contest_tables(told))
+
+
+def _causes(args, study) -> None:
+    from hggbook.ablations.causes import causes
+    from hggbook.ablations.tables import causes_table
+    from hggbook.model import load_weights
+    from hggbook.provenance import provenance
+    from hggbook.weights import find_weights
+
+    if not args.weights or not args.frozen:
+        raise ValueError("causes: expected HGG's --weights and the folder of --frozen candidates they were trained on")
+    told = {"study": "causes", "track": "frozen", "provenance": provenance(), "weights": {}}
+    for name in args.weights:
+        model, config = load_weights(find_weights(name))
+        told["weights"][Path(name).parent.name or name] = causes(model, config, args.frozen)
+    print(causes_table(told))
+    if args.write:
+        _write(args.write, told)
+    if args.report:
+        _report(args.report, {"causes frozen": causes_table(told)})
 
 
 def _report(path: Path, tables) -> None:

@@ -1,0 +1,127 @@
+"""What stands between a grouper and the oracle on a frozen detector: one kind of error taken back at a time.
+
+AP mixes all errors of a grouping. Here the annotations mend one kind, everything else stays as the grouper left it, and
+the AP that this gains is what that kind of error costs.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from hggbook.ablations.scoring import FrozenGroup, tuned_ap
+from hggbook.compare.candidates import Contender
+from hggbook.compare.contenders import contenders_of
+from hggbook.config import Config
+from hggbook.data.labelled import LabelledCandidates
+from hggbook.grouping.groupers import number_groups
+from hggbook.model import HGG
+from hggbook.types import Candidates, Targets
+
+Group = Callable[[Candidates, Targets], Int64[Tensor, "N"]]
+GROUPERS = ("ae", "hgg", "contraction/hgg", "oracle")
+
+
+def causes(model: HGG, config: Config, frozen: Path) -> dict[str, dict[str, dict[str, object]]]:
+    """AP on the test part with one kind of error mended, by grouper and by what was mended.
+
+    Args:
+        model, config: HGG's grouping stage, trained on this detector's candidates.
+        frozen: folder with ``tune.safetensors`` and ``test.safetensors``; every grouper's number is chosen on tune, for
+            each mending anew.
+
+    Paper: sec. 4.3 (failure cases) only names what grouping cannot mend.
+    """
+    known = contenders_of(model, config, exact=False)
+    return {
+        name: {what: tuned_ap(_frozen(known[name], mend), known[name].values, known[name].default, frozen)
+               for what, mend in MENDINGS.items()}
+        for name in GROUPERS
+    }  # fmt: skip
+
+
+def as_it_is(group: Group, candidates: Candidates, targets: Targets) -> Int64[Tensor, "N"]:
+    """Nothing mended."""
+    return group(candidates, targets)
+
+
+def merges_undone(group: Group, candidates: Candidates, targets: Targets) -> Int64[Tensor, "N"]:
+    """Clusters that hold several people are taken apart; what is nobody's stays with the person who has most of it."""
+    return _apart(group(candidates, targets), targets.person)
+
+
+def splits_joined(group: Group, candidates: Candidates, targets: Targets) -> Int64[Tensor, "N"]:
+    """Clusters that mostly hold one and the same person become one."""
+    return _joined(group(candidates, targets), targets.person)
+
+
+def background_taken_out(group: Group, candidates: Candidates, targets: Targets) -> Int64[Tensor, "N"]:
+    """After grouping, what is not an annotated person's best candidate is left out of the poses."""
+    return torch.where(targets.person >= 0, group(candidates, targets), -1)
+
+
+def background_never_seen(group: Group, candidates: Candidates, targets: Targets) -> Int64[Tensor, "N"]:
+    """The grouper only gets the candidates that are annotated people's."""
+    rows = (targets.person >= 0).nonzero()[:, 0]
+    c, t = candidates, targets
+    found = group(
+        Candidates(c.xy[rows], c.type[rows], c.score[rows], c.embedding[rows], c.batch[rows], c.size),
+        Targets(t.person[rows], t.duplicate[rows], t.counts[rows], t.annotated, t.batch),
+    )
+    return torch.full_like(targets.person, -1).index_put((rows,), found)
+
+
+def all_but_background(group: Group, candidates: Candidates, targets: Targets) -> Int64[Tensor, "N"]:
+    """Merges undone and splits joined: only what is nobody's is where the grouper put it."""
+    return _joined(merges_undone(group, candidates, targets), targets.person)
+
+
+MENDINGS = {
+    "nothing": as_it_is,
+    "wrong merges": merges_undone,
+    "splits": splits_joined,
+    "wrong merges and splits": all_but_background,
+    "background in poses": background_taken_out,
+    "background in the graph": background_never_seen,
+}
+
+
+def _frozen(contender: Contender, mend) -> Callable[[float], FrozenGroup]:
+    def make(value: float) -> FrozenGroup:
+        group = contender.make(value)
+
+        def grouped(batch: LabelledCandidates) -> Int64[Tensor, "N"]:
+            return mend(group, batch.candidates, batch.targets)
+
+        return grouped
+
+    return make
+
+
+def _majority(person: Int64[Tensor, "N"], true: Int64[Tensor, "N"]) -> Int64[Tensor, "G"]:
+    """The annotated person that each cluster holds most candidates of (of equals the first), -1 if of nobody."""
+    groups, people = int(person.max()) + 1, int(true.max()) + 1
+    if people == 0:
+        return torch.full((groups,), -1)
+    owned = true >= 0
+    count = torch.bincount(person[owned] * people + true[owned], minlength=groups * people).view(groups, people)
+    return torch.where(count.amax(dim=1) > 0, count.argmax(dim=1), -1)
+
+
+def _apart(person: Int64[Tensor, "N"], true: Int64[Tensor, "N"]) -> Int64[Tensor, "N"]:
+    if not len(person):
+        return person
+    owner = torch.where(true >= 0, true, _majority(person, true)[person])
+    return number_groups(person * (int(true.max()) + 2) + owner + 1)
+
+
+def _joined(person: Int64[Tensor, "N"], true: Int64[Tensor, "N"]) -> Int64[Tensor, "N"]:
+    if not len(person):
+        return person
+    owner = _majority(person, true)[person]
+    return number_groups(torch.where(owner >= 0, owner, int(true.max()) + 1 + person))
+
+
+__all__ = ["GROUPERS", "MENDINGS", "causes"]
