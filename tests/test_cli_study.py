@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from hggbook.cli import main
 from hggbook.compare.contenders import contenders_of
@@ -109,6 +110,19 @@ def test_a_frozen_detector_from_scenes_to_ap(home, monkeypatch):
     told = json.loads((home / "contest.json").read_text())["weights"]["seed0"]
     assert told["oracle"]["ap_test"] >= told["ae"]["ap_test"]
 
+    monkeypatch.setattr("hggbook.ablations.detector.FACTORS", (0.0, 1.0))
+    monkeypatch.setattr("hggbook.ablations.detector.contenders_of", fewer)
+    joint = ["ablate", "detector", "--weights", weights, "--steps", "2", "--images", "3", "--seeds", "1"]
+    joint += ["--set", "loss.background=zero"]  # so that what an untrained detector finds has labels
+    assert main([*joint, "--out", "joint", "--write", "joint.json"]) == 0
+    runs = json.loads((home / "joint.json").read_text())["runs"]
+    assert [run["factor"] for run in runs] == [0.0, 1.0]
+    assert all(run["config"]["loss"]["into_detector"] == run["factor"] for run in runs)
+    kept = [load_weights(home / "joint" / "detector" / f"factor{factor}" / "seed0" / "weights.safetensors")[0]
+            for factor in (0, 1)]  # fmt: skip
+    differ = [not torch.equal(a, b) for a, b in zip(kept[0].detector.parameters(), kept[1].detector.parameters())]
+    assert any(differ)  # the gradient came through
+
     monkeypatch.setattr("hggbook.ablations.causes.contenders_of", fewer)
     monkeypatch.setattr("hggbook.ablations.causes.GROUPERS", tuple(few))
     assert main(["ablate", "causes", *frozen, "--weights", trained, "--write", "causes.json"]) == 0
@@ -137,6 +151,7 @@ def test_simulated_candidates_are_written_for_other_groupers(home, capsys):
         (["ablate", "grouping", "--collect", "--out", "nowhere"], "holds no results"),
         (["ablate", "grouping", "--track", "frozen"], "expected the folder"),
         (["ablate", "groupers"], "--weights"),
+        (["ablate", "detector"], "--weights"),
         (["ablate", "causes", "--weights", "scenes-tiny"], "--frozen"),
         (["evaluate", "--poses", "hard:train"], "PRESET:tune or PRESET:test"),
         (["evaluate", "--poses", "hard:test", "--calibrate", "x"], "not on what is reported"),

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from hggbook import paths
-from hggbook.ablations.tables import causes_table, contest_tables, expand, grouping_tables, with_table
+from hggbook.ablations.tables import causes_table, contest_tables, detector_table, expand, grouping_tables, with_table
 
 RESULTS = paths.project_root() / "results"
-FILES = sorted(path.name for path in RESULTS.glob("*.json") if path.name.startswith(("group", "causes")))
+FILES = sorted(path.name for path in RESULTS.glob("*.json") if path.name.startswith(("group", "causes", "detector")))
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -17,6 +17,8 @@ def test_the_tables_of_the_report_are_those_of_the_recorded_runs(name):
     text = (RESULTS / "GROUPING.md").read_text(encoding="utf-8")
     if told["study"] == "groupers":
         tables = contest_tables(told)
+    elif told["study"] == "detector":
+        tables = {"detector": detector_table(told["runs"])}
     elif told["study"] == "causes":
         tables = {"causes frozen": causes_table(told)}
     else:
@@ -28,7 +30,7 @@ def test_the_tables_of_the_report_are_those_of_the_recorded_runs(name):
 @pytest.mark.parametrize("name", FILES)
 def test_every_run_says_with_what_it_was_made(name):
     told = json.loads((RESULTS / name).read_text(encoding="utf-8"))
-    runs = expand(told["rows"]) if told["study"] == "grouping" else [told]
+    runs = expand(told["rows"]) if "rows" in told else told.get("runs", [told])
     for run in runs:
         assert {"versions", "commit", "device", "threads", "time"} <= run["provenance"].keys()
     assert str(paths.project_root()) not in json.dumps(told)

@@ -5,22 +5,22 @@ the AP that this gains is what that kind of error costs.
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from hggbook.ablations.scoring import FrozenGroup, tuned_ap
-from hggbook.compare.candidates import Contender
+from hggbook.ablations.scoring import on_frozen, tuned_ap
+from hggbook.compare.candidates import Contender, Group
 from hggbook.compare.contenders import contenders_of
 from hggbook.config import Config
-from hggbook.data.labelled import LabelledCandidates
 from hggbook.grouping.groupers import number_groups
 from hggbook.model import HGG
 from hggbook.types import Candidates, Targets
 
-Group = Callable[[Candidates, Targets], Int64[Tensor, "N"]]
+Mend = Callable[[Group, Candidates, Targets], Int64[Tensor, "N"]]
 GROUPERS = ("ae", "hgg", "contraction/hgg", "oracle")
 
 
@@ -35,11 +35,14 @@ def causes(model: HGG, config: Config, frozen: Path) -> dict[str, dict[str, dict
     Paper: sec. 4.3 (failure cases) only names what grouping cannot mend.
     """
     known = contenders_of(model, config, exact=False)
-    return {
-        name: {what: tuned_ap(_frozen(known[name], mend), known[name].values, known[name].default, frozen)
-               for what, mend in MENDINGS.items()}
-        for name in GROUPERS
-    }  # fmt: skip
+
+    def score(contender: Contender, mend: Mend) -> dict[str, object]:
+        def make(value: float) -> Group:
+            return partial(mend, contender.make(value))
+
+        return tuned_ap(on_frozen(make), contender.values, contender.default, frozen)
+
+    return {name: {what: score(known[name], mend) for what, mend in MENDINGS.items()} for name in GROUPERS}
 
 
 def as_it_is(group: Group, candidates: Candidates, targets: Targets) -> Int64[Tensor, "N"]:
@@ -86,18 +89,6 @@ MENDINGS = {
     "background in poses": background_taken_out,
     "background in the graph": background_never_seen,
 }
-
-
-def _frozen(contender: Contender, mend) -> Callable[[float], FrozenGroup]:
-    def make(value: float) -> FrozenGroup:
-        group = contender.make(value)
-
-        def grouped(batch: LabelledCandidates) -> Int64[Tensor, "N"]:
-            return mend(group, batch.candidates, batch.targets)
-
-        return grouped
-
-    return make
 
 
 def _majority(person: Int64[Tensor, "N"], true: Int64[Tensor, "N"]) -> Int64[Tensor, "G"]:

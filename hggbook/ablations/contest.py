@@ -5,7 +5,7 @@ from typing import Any
 
 from hggbook.ablations.grouping import Study, scored_images, summary
 from hggbook.ablations.rows import FROZEN
-from hggbook.ablations.scoring import FrozenGroup, tuned_ap
+from hggbook.ablations.scoring import on_frozen, tuned_ap
 from hggbook.compare.candidates import Contender, Measured, calibrate_contender, measure
 from hggbook.compare.contenders import contenders_of
 from hggbook.compare.intervals import Interval, f1_of, paired_difference, perfect_of, share_interval
@@ -47,7 +47,7 @@ def contest(
         told[name] = {"scores": contender.scores, "value": chosen, "tune": tried} | report(found, ours)
         told[name]["notes"] = contender.notes()
         if study.track == FROZEN:
-            told[name] |= tuned_ap(_by_batch(contender), contender.values, contender.default, study.frozen)
+            told[name] |= tuned_ap(on_frozen(contender.make), contender.values, contender.default, study.frozen)
         on_result(name, told[name])
     return told
 
@@ -63,14 +63,6 @@ def report(found: Measured, ours: Measured | None) -> dict[str, Any]:
         told[f"f1_by_{key}"] = [round(total.f1, 4) for total in found.by(value, edges)]
         told[f"perfect_by_{key}"] = [round(total.perfect_share, 4) for total in found.by(value, edges)]
     return told
-
-
-def _by_batch(contender: Contender) -> Callable[[float], FrozenGroup]:
-    def make(value: float) -> FrozenGroup:
-        group = contender.make(value)
-        return lambda batch: group(batch.candidates, batch.targets)
-
-    return make
 
 
 def _tuned(contender: Contender, tune: LabelledCandidates) -> tuple[float, dict[str, dict[str, float]]]:

@@ -30,6 +30,7 @@ class Row:
 DEFAULT = "default"
 _MAXIMAL = ("grouping.pair_power=0", "grouping.least_share=0")  # the paper's matching: every edge, by its score alone
 _LITERAL = ("grouping.reading=literal", "grouping.evidence=none")
+_SLOW = "train.grouping_learning_rate=1e-3"  # a quarter of the default
 _UNSCALED = ("loss.edge=1e-5", "loss.macro_final=0.5e-5", "loss.macro_intermediate=0.5e-5", "train.clip=0")
 
 ROWS = (
@@ -41,6 +42,12 @@ ROWS = (
     Row("literal, edge MLP of 2", "reading", (*_LITERAL, "grouping.edge_mlp=2")),
     Row("literal, mean, edge MLP of 2, 5 layers", "reading",
         (*_LITERAL, "grouping.aggregation=mean", "grouping.edge_mlp=2", "grouping.layers=5")),
+    Row("literal, rate 1e-3", "reading", (*_LITERAL, _SLOW)),
+    Row("literal, mean, rate 1e-3", "reading", (*_LITERAL, _SLOW, "grouping.aggregation=mean")),
+    Row("literal, mean, edge MLP of 2, rate 1e-3", "reading",
+        (*_LITERAL, _SLOW, "grouping.aggregation=mean", "grouping.edge_mlp=2")),
+    Row("literal, mean, edge MLP of 2, 5 layers, rate 1e-3", "reading",
+        (*_LITERAL, _SLOW, "grouping.aggregation=mean", "grouping.edge_mlp=2", "grouping.layers=5")),
     Row("random", "graclus", (*_MAXIMAL, "grouping.graclus=random"), tracks=TRACKS),
     Row("heaviest", "graclus", (*_MAXIMAL, "grouping.graclus=heaviest")),
     Row("all mutual pairs at once", "graclus", ("grouping.least_share=0",)),

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hggbook.compare.candidates import with_cut
+from hggbook.compare.candidates import Group, with_cut
 from hggbook.config import Config
 from hggbook.data.annotations import CocoIndex, read_annotations
 from hggbook.data.labelled import LabelledCandidates, load_labelled
@@ -84,6 +84,16 @@ def tuned_ap(
         "ap_cut": chosen,
         "ap_test": round(test.of(make(chosen)), 5),
     }
+
+
+def on_frozen(make: Callable[[float], Group]) -> Callable[[float], FrozenGroup]:
+    """A contender's grouper for each value of its number, in the form that is scored on frozen candidates."""
+
+    def made(value: float) -> FrozenGroup:
+        group = make(value)
+        return lambda batch: group(batch.candidates, batch.targets)
+
+    return made
 
 
 def hgg_by_cut(model: HGG, config: Config) -> Callable[[float], FrozenGroup]:

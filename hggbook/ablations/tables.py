@@ -218,6 +218,22 @@ def causes_table(told: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def detector_table(runs: Sequence[Result]) -> str:
+    """AP of every grouper by the factor on the grouping gradient into the detector, as Markdown; over the seeds.
+
+    Paper: Table 2, #6 against #1.
+    """
+    groupers = ("ae", "hgg", "oracle")
+    heads = ["factor", "seeds", *(f"AP {name}" for name in groupers), "CPU s"]
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for factor in sorted({run["factor"] for run in runs}):
+        of = [run for run in runs if run["factor"] == factor]
+        cells = [f"{factor:g}", str(len(of)), *(spread([run[name]["ap_test"] for run in of]) for name in groupers)]
+        cells.append(f"{statistics.mean(run['training_cpu_s'] for run in of):.0f}")
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def with_table(text: str, name: str, table: str) -> str:
     """A Markdown text with the table between ``<!-- table NAME -->`` and ``<!-- end NAME -->`` put in place.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hggbook.cli.common import command
 
-STUDIES = ("grouping", "groupers", "causes")
+STUDIES = ("grouping", "groupers", "causes", "detector")
 
 
 def add(commands) -> None:
@@ -21,7 +21,8 @@ def add(commands) -> None:
 
     text = "Ablation studies: same budget for every row, several seeds; runs that are there already are not repeated."
     ablate = command(commands, "ablate", _ablate, text)
-    says = "grouping: variants of HGG; groupers: all groupers, same scores; causes: what each kind of error costs"
+    says = "grouping: variants of HGG; groupers: all groupers, same scores; causes: what each kind of error costs; "
+    says += "detector: how much of the grouping gradient enters it"
     ablate.add_argument("study", choices=STUDIES, help=says)
     ablate.add_argument("--track", choices=("pose", "frozen"), default="pose", help="default: pose")
     ablate.add_argument("--out", type=Path, default=Path("runs/ablate"), help="folder of runs and results")
@@ -34,7 +35,7 @@ def add(commands) -> None:
     ablate.add_argument("--images", type=int, default=0, help="at most so many tune and test images; default: all")
     ablate.add_argument("--jobs", type=int, default=1, help="runs at once, one thread each")
     ablate.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="changes to every row")
-    ablate.add_argument("--weights", nargs="+", help="groupers, causes: HGG's weights, one of each seed")
+    ablate.add_argument("--weights", nargs="+", help="HGG's weights, one of each seed; detector: what to go on from")
     ablate.add_argument("--collect", action="store_true", help="run nothing; show the table of what is there")
     ablate.add_argument("--write", type=Path, metavar="FILE", help="also write the results as one JSON file")
     ablate.add_argument("--report", type=Path, metavar="FILE", help="also put the tables into this text")
@@ -79,7 +80,7 @@ def _ablate(args: argparse.Namespace) -> None:
     study = Study(
         args.track, args.steps, args.out, args.preset, args.frozen, **images, settings=tuple(args.set)
     )  # fmt: skip
-    {"grouping": _grouping, "groupers": _groupers, "causes": _causes}[args.study](args, study)
+    {"grouping": _grouping, "groupers": _groupers, "causes": _causes, "detector": _detector}[args.study](args, study)
 
 
 def _grouping(args, study) -> None:
@@ -153,6 +154,25 @@ def _causes(args, study) -> None:
         _write(args.write, told)
     if args.report:
         _report(args.report, {"causes frozen": causes_table(told)})
+
+
+def _detector(args, study) -> None:
+    from hggbook.ablations.detector import JointStudy, run_joints
+    from hggbook.ablations.tables import detector_table
+    from hggbook.model import load_weights
+    from hggbook.weights import find_weights
+
+    if len(args.weights or []) != 1:
+        raise ValueError("detector: expected the --weights, one name or file, that every run goes on from")
+    images = {"images": args.images} if args.images else {}
+    start = load_weights(find_weights(args.weights[0]))
+    joint = JointStudy(*start, args.steps, args.out, settings=study.settings, **images)
+    runs = run_joints(joint, range(args.seeds) if args.seed is None else [args.seed])
+    print(detector_table(runs))
+    if args.write:
+        _write(args.write, {"study": "detector", "track": "image", "runs": runs})
+    if args.report:
+        _report(args.report, {"detector": detector_table(runs)})
 
 
 def _report(path: Path, tables) -> None:
