@@ -99,6 +99,14 @@ def test_a_frozen_detector_from_scenes_to_ap(home, monkeypatch):
     assert 0 <= result["ap_test"] <= 1
     assert result["config"]["data"]["train"] == "train.safetensors"  # no place of this machine
     trained = "study/frozen/default/seed0/weights.safetensors"
+    start = ["--start", "study/frozen/default/seed{seed}/weights.safetensors", "--steps", "2", "--seeds", "1", *SMALL]
+    rows = ["goes on from the pose track", "the pose track's weights as they are"]
+    assert main(["ablate", "grouping", *frozen, *start, "--out", "study", "--rows", *rows]) == 0
+    onwards, kept = (json.loads((home / "study" / "frozen" / place / "seed0.json").read_text())
+                     for place in ("goes-on-from-the-pose-track", "the-pose-track-s-weights-as-they-are"))  # fmt: skip
+    assert (onwards["steps"], kept["steps"]) == (2, 0)
+    assert onwards["start_sha256"] == kept["start_sha256"]
+    assert kept["ap_tune"] == result["ap_tune"]  # the weights are the default's here
     few = {name: (0.0, 1.0) if name == "ae" else (0.0,) for name in ("hgg", "ae", "oracle")}
 
     def fewer(model, config, exact):
@@ -150,6 +158,8 @@ def test_simulated_candidates_are_written_for_other_groupers(home, capsys):
         (["ablate", "grouping", "--rows", "nonsense"], "nonsense"),
         (["ablate", "grouping", "--collect", "--out", "nowhere"], "holds no results"),
         (["ablate", "grouping", "--track", "frozen"], "expected the folder"),
+        (["ablate", "grouping", "--track", "frozen", "--frozen", ".", "--rows", "goes on from the pose track"],
+         "trained on the pose track"),
         (["ablate", "groupers"], "--weights"),
         (["ablate", "detector"], "--weights"),
         (["ablate", "causes", "--weights", "scenes-tiny"], "--frozen"),

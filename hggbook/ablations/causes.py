@@ -36,13 +36,16 @@ def causes(model: HGG, config: Config, frozen: Path) -> dict[str, dict[str, dict
     """
     known = contenders_of(model, config, exact=False)
 
-    def score(contender: Contender, mend: Mend) -> dict[str, object]:
-        def make(value: float) -> Group:
-            return partial(mend, contender.make(value))
+    def score(contender: Contender) -> dict[str, dict[str, object]]:
+        groups = {value: _once(contender.make(value)) for value in contender.values or (contender.default,)}
 
-        return tuned_ap(on_frozen(make), contender.values, contender.default, frozen)
+        def mended(mend: Mend) -> dict[str, object]:
+            make = on_frozen(lambda value: partial(mend, groups[value]))
+            return tuned_ap(make, contender.values, contender.default, frozen)
 
-    return {name: {what: score(known[name], mend) for what, mend in MENDINGS.items()} for name in GROUPERS}
+        return {what: mended(mend) for what, mend in MENDINGS.items()}
+
+    return {name: score(known[name]) for name in GROUPERS}
 
 
 def as_it_is(group: Group, candidates: Candidates, targets: Targets) -> Int64[Tensor, "N"]:
@@ -89,6 +92,19 @@ MENDINGS = {
     "background in poses": background_taken_out,
     "background in the graph": background_never_seen,
 }
+
+
+def _once(group: Group) -> Group:
+    """Groups the same candidates only once: most mendings are of one and the same grouping."""
+    known: dict[bytes, Tensor] = {}
+
+    def grouped(candidates: Candidates, targets: Targets) -> Int64[Tensor, "N"]:
+        key = candidates.xy.numpy().tobytes() + candidates.batch.numpy().tobytes()
+        if key not in known:
+            known[key] = group(candidates, targets)
+        return known[key]
+
+    return grouped
 
 
 def _majority(person: Int64[Tensor, "N"], true: Int64[Tensor, "N"]) -> Int64[Tensor, "G"]:

@@ -5,6 +5,7 @@ written. Rows are compared, and the default is chosen, on **tune**; test is for 
 already are not repeated, so a study can be interrupted, spread over machines, and collected at any time.
 """
 
+import hashlib
 import json
 import multiprocessing
 import time
@@ -45,6 +46,8 @@ class Study:
         preset: simulation of the pose track.
         frozen: folder with ``train.safetensors``, ``tune.safetensors``, ``test.safetensors`` (`hggbook freeze`).
         tune_images, test_images: at most so many are scored; 0: all.
+        start: file of weights trained on the pose track, for the rows that go on from them; ``{seed}`` in it stands for
+            the seed.
         settings: changes to every row, as for `Config.override`.
     """
 
@@ -55,6 +58,7 @@ class Study:
     frozen: Path | None = None
     tune_images: int = 0
     test_images: int = 0
+    start: str = ""
     settings: tuple[str, ...] = ()
 
 
@@ -96,15 +100,16 @@ def run(study: Study, row: Row, seed: int) -> dict[str, Any]:
     """
     place = result_file(study, row, seed)
     config = config_of(study, row, seed)
+    origin = {"start_sha256": _digest(_start_file(study, row, seed))} if row.goes_on else {}
     if place.is_file():
         known = json.loads(place.read_text(encoding="utf-8"))
-        if known["config"] == _portable(config, study):
+        if known["config"] == _portable(config, study) and origin.items() <= known.items():
             return known
     torch.set_num_threads(1)
     started, cpu = time.perf_counter(), time.process_time()
     model, trained_for = _trained(study, row, seed, config)
     told: dict[str, Any] = {"study": "grouping", "track": study.track, "row": row.name, "group": row.group}
-    told |= {"seed": seed, "steps": trained_for, "training_cpu_s": round(time.process_time() - cpu, 1)}
+    told |= origin | {"seed": seed, "steps": trained_for, "training_cpu_s": round(time.process_time() - cpu, 1)}
     told["training_wall_s"] = round(time.perf_counter() - started, 1)
     told["parameters"] = sum(p.numel() for p in model.grouping_parameters())
 
@@ -140,7 +145,7 @@ def run_all(
 
     Not in the paper: the study is ours.
     """  # fmt: skip
-    if any(not row.trained for row in rows) and all(row.name != DEFAULT for row in rows):
+    if any(not (row.trained or row.goes_on) for row in rows) and all(row.name != DEFAULT for row in rows):
         raise ValueError(f"rows: some only change what follows training and need the row {DEFAULT!r} too")
     waves = [[(row, seed) for seed in seeds for row in rows if row.trained == trained] for trained in (True, False)]
     results = []
@@ -172,22 +177,39 @@ def summary(measured: Measured) -> dict[str, float]:
 
 def _trained(study: Study, row: Row, seed: int, config: Config) -> tuple[HGG, int]:
     if not row.trained:
-        weights = study.folder / study.track / _slug(DEFAULT) / f"seed{seed}" / "weights.safetensors"
-        if not weights.is_file():
-            raise ValueError(f"row {row.name!r}: needs the weights of row {DEFAULT!r} with seed {seed} first")
         model = build(config, with_detector=False)
-        model.load_state_dict(load_weights(weights)[0].state_dict())
+        model.load_state_dict(load_weights(_start_file(study, row, seed))[0].state_dict())
         return model.eval(), 0
     folder = result_file(study, row, seed).with_suffix("")
     for share in range(1, row.budget + 1):
         stop = share * config.train.joint_steps // row.budget
-        done = train(config, folder, resume=(folder / "config.json").is_file(), stop_at=stop)
+        resume = (folder / "config.json").is_file()
+        start = load_weights(_start_file(study, row, seed))[0] if row.goes_on and not resume else None
+        done = train(config, folder, resume=resume, start_from=start, stop_at=stop)
         if done.step < stop:
             raise RuntimeError(f"{folder}: training was stopped after {done.step} steps; run the study again to go on")
         if row.budget > 1:
             _add_to_curve(folder, done, study, config)
     (folder / "checkpoint.pt").unlink(missing_ok=True)  # the weights are there; the optimiser's state is not needed
     return done.model.eval(), done.step
+
+
+def _start_file(study: Study, row: Row, seed: int) -> Path:
+    """The weights that a row starts from: those of the pose track, or of the default with the same seed."""
+    if not row.goes_on:
+        place = study.folder / study.track / _slug(DEFAULT) / f"seed{seed}" / "weights.safetensors"
+        of = f"those of row {DEFAULT!r} with seed {seed}"
+    elif study.start:
+        place, of = Path(study.start.format(seed=seed)), "weights trained on the pose track"
+    else:
+        raise ValueError(f"row {row.name!r}: expected a file of weights trained on the pose track")
+    if not place.is_file():
+        raise ValueError(f"row {row.name!r}: needs {of} first, and {place} is no file")
+    return place
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _add_to_curve(folder: Path, done: Finished, study: Study, config: Config) -> None:

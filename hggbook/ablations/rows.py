@@ -17,6 +17,7 @@ class Row:
         trained: False if the default's weights are used and only the clustering after training differs.
         budget: steps of training, as a multiple of the study's.
         tracks: where it is run.
+        goes_on: starts from weights that were trained on the pose track (`Study.start`), not from the default's.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Row:
     trained: bool = True
     budget: int = 1
     tracks: tuple[str, ...] = (POSE,)
+    goes_on: bool = False
 
 
 DEFAULT = "default"
@@ -77,6 +79,8 @@ ROWS = (
     Row("embedding of 4", "embedding", ("detector.embedding=4", "data.knobs=dimensions=4")),
     Row("losses at 1e-5, epsilon 1e-8", "loss weight", _UNSCALED),
     Row("losses at 1e-5, epsilon 1e-15", "loss weight", (*_UNSCALED, "train.epsilon=1e-15")),
+    Row("goes on from the pose track", "start", (_SLOW,), tracks=(FROZEN,), goes_on=True),
+    Row("the pose track's weights as they are", "start", trained=False, tracks=(FROZEN,), goes_on=True),
     Row("random after training", "inference", (*_MAXIMAL, "grouping.graclus=random"), trained=False, tracks=TRACKS),
     Row("heaviest after training", "inference", (*_MAXIMAL, "grouping.graclus=heaviest"), trained=False),
     Row("macro-node veto", "inference", ("grouping.macro=veto",), trained=False, tracks=TRACKS),

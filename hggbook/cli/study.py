@@ -35,6 +35,8 @@ def add(commands) -> None:
     ablate.add_argument("--images", type=int, default=0, help="at most so many tune and test images; default: all")
     ablate.add_argument("--jobs", type=int, default=1, help="runs at once, one thread each")
     ablate.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="changes to every row")
+    says = "weights of the pose track, for the rows that go on from them; {seed} in it stands for the seed"
+    ablate.add_argument("--start", default="", metavar="FILE", help=says)
     ablate.add_argument("--weights", nargs="+", help="HGG's weights, one of each seed; detector: what to go on from")
     ablate.add_argument("--collect", action="store_true", help="run nothing; show the table of what is there")
     ablate.add_argument("--write", type=Path, metavar="FILE", help="also write the results as one JSON file")
@@ -78,7 +80,7 @@ def _ablate(args: argparse.Namespace) -> None:
 
     images = {"tune_images": args.images, "test_images": args.images}
     study = Study(
-        args.track, args.steps, args.out, args.preset, args.frozen, **images, settings=tuple(args.set)
+        args.track, args.steps, args.out, args.preset, args.frozen, **images, start=args.start, settings=tuple(args.set)
     )  # fmt: skip
     {"grouping": _grouping, "groupers": _groupers, "causes": _causes, "detector": _detector}[args.study](args, study)
 
