@@ -109,26 +109,38 @@ def _once(group: Group) -> Group:
 
 def _majority(person: Int64[Tensor, "N"], true: Int64[Tensor, "N"]) -> Int64[Tensor, "G"]:
     """The annotated person that each cluster holds most candidates of (of equals the first), -1 if of nobody."""
-    groups, people = int(person.max()) + 1, int(true.max()) + 1
-    if people == 0:
+    groups, people = int(person.max()) + 1, _people(true)
+    if people == 0 or groups == 0:
         return torch.full((groups,), -1)
-    owned = true >= 0
+    owned = (true >= 0) & (person >= 0)
     count = torch.bincount(person[owned] * people + true[owned], minlength=groups * people).view(groups, people)
     return torch.where(count.amax(dim=1) > 0, count.argmax(dim=1), -1)
 
 
 def _apart(person: Int64[Tensor, "N"], true: Int64[Tensor, "N"]) -> Int64[Tensor, "N"]:
-    if not len(person):
-        return person
-    owner = torch.where(true >= 0, true, _majority(person, true)[person])
-    return number_groups(person * (int(true.max()) + 2) + owner + 1)
+    """Every cluster is divided by whose its candidates are; what was left out stays out."""
+    owner = torch.where(true >= 0, true, _owner(person, true))
+    parts = _people(true) + 1
+    return number_groups(torch.where(person >= 0, person * parts + owner + 1, -1))
 
 
 def _joined(person: Int64[Tensor, "N"], true: Int64[Tensor, "N"]) -> Int64[Tensor, "N"]:
-    if not len(person):
-        return person
-    owner = _majority(person, true)[person]
-    return number_groups(torch.where(owner >= 0, owner, int(true.max()) + 1 + person))
+    """Clusters of one and the same person are one cluster; what was left out stays out."""
+    owner = _owner(person, true)
+    own = _people(true) + person
+    return number_groups(torch.where(person < 0, -1, torch.where(owner >= 0, owner, own)))
+
+
+def _people(true: Int64[Tensor, "N"]) -> int:
+    return int(true.max()) + 1 if len(true) else 0
+
+
+def _owner(person: Int64[Tensor, "N"], true: Int64[Tensor, "N"]) -> Int64[Tensor, "N"]:
+    """Whom the cluster of every candidate belongs to; -1: to nobody, or the candidate was left out."""
+    owner = torch.full_like(person, -1)
+    kept = person >= 0
+    owner[kept] = _majority(person, true)[person[kept]] if kept.any() else owner[kept]
+    return owner
 
 
 __all__ = ["GROUPERS", "MENDINGS", "causes"]

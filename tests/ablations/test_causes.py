@@ -12,6 +12,7 @@ from hggbook.ablations.causes import (
     merges_undone,
     splits_joined,
 )
+from hggbook.grouping.groupers import number_groups
 from hggbook.metrics import grouping_counts
 from tests.grouping.builders import people_as_candidates
 
@@ -52,6 +53,25 @@ def found(candidates, targets):
 )
 def test_by_hand(case, mend, expected):
     assert mend(found, *case).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("mend", "expected"),
+    [
+        (merges_undone, [-1, 0, 1, 2, 2, 3, 2, -1]),
+        (splits_joined, [-1, 0, 1, 1, 1, 1, 1, -1]),
+        (all_but_background, [-1, 0, 0, 1, 1, 1, 1, -1]),
+        (background_taken_out, [-1, 0, 1, 1, 1, 2, -1, -1]),
+    ],
+)
+def test_what_a_grouper_leaves_out_stays_out(case, mend, expected):
+    def shy(candidates, targets):
+        person = found(candidates, targets).clone()
+        person[[0, -1]] = -1
+        return number_groups(person)
+
+    assert mend(shy, *case).tolist() == expected
+    assert mend(lambda c, t: torch.full_like(t.person, -1), *case).tolist() == [-1] * 8
 
 
 def test_mended_errors_are_gone(case):
