@@ -13,7 +13,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from hggbook.ablations.scoring import on_frozen, tuned_ap
-from hggbook.compare.candidates import Contender, Group
+from hggbook.compare.candidates import Contender, Group, once
 from hggbook.compare.contenders import contenders_of
 from hggbook.config import Config
 from hggbook.grouping.groupers import number_groups
@@ -37,7 +37,7 @@ def causes(model: HGG, config: Config, frozen: Path) -> dict[str, dict[str, dict
     known = contenders_of(model, config, exact=False)
 
     def score(contender: Contender) -> dict[str, dict[str, object]]:
-        groups = {value: _once(contender.make(value)) for value in contender.values or (contender.default,)}
+        groups = {value: once(contender.make(value)) for value in contender.values or (contender.default,)}
 
         def mended(mend: Mend) -> dict[str, object]:
             make = on_frozen(lambda value: partial(mend, groups[value]))
@@ -92,19 +92,6 @@ MENDINGS = {
     "background in poses": background_taken_out,
     "background in the graph": background_never_seen,
 }
-
-
-def _once(group: Group) -> Group:
-    """Groups the same candidates only once: most mendings are of one and the same grouping."""
-    known: dict[bytes, Tensor] = {}
-
-    def grouped(candidates: Candidates, targets: Targets) -> Int64[Tensor, "N"]:
-        key = candidates.xy.numpy().tobytes() + candidates.batch.numpy().tobytes()
-        if key not in known:
-            known[key] = group(candidates, targets)
-        return known[key]
-
-    return grouped
 
 
 def _majority(person: Int64[Tensor, "N"], true: Int64[Tensor, "N"]) -> Int64[Tensor, "G"]:

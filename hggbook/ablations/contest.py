@@ -1,12 +1,14 @@
 """All groupers on the same candidates: each tuned on the tune part, then scored once on the test part."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from hggbook.ablations.grouping import Study, scored_images, summary
 from hggbook.ablations.rows import FROZEN
 from hggbook.ablations.scoring import on_frozen, tuned_ap
-from hggbook.compare.candidates import Contender, Measured, calibrate_contender, measure
+from hggbook.compare.candidates import Contender, Measured, calibrate_contender, measure, once
 from hggbook.compare.contenders import contenders_of
 from hggbook.compare.intervals import Interval, f1_of, paired_difference, perfect_of, share_interval
 from hggbook.config import Config
@@ -26,7 +28,7 @@ def contest(
     Args:
         model, config: give HGG's scores.
         study: which images; the tune part chooses each grouper's number, the test part is scored once.
-        exact: with the exact multicut.
+        exact: with the exact multicut; not on a frozen detector's candidates, of which an image has too many for it.
         on_result: called with each grouper's name and result.
 
     Returns:
@@ -40,13 +42,16 @@ def contest(
     """  # fmt: skip
     tune, test = scored_images(study, config, "tune"), scored_images(study, config, "test")
     told, ours = {}, None
-    for name, contender in contenders_of(model, config, exact=exact).items():
+    frozen = study.track == FROZEN
+    for name, contender in contenders_of(model, config, exact=exact and not frozen).items():
+        # F1 and AP are of one and the same grouping.
+        contender = replace(contender, make=cache(lambda value, make=contender.make: once(make(value))))
         chosen, tried = _tuned(contender, tune)
         found = measure({name: contender.make(chosen)}, test.batches(64))[name]
         ours = found if name == "hgg" else ours
         told[name] = {"scores": contender.scores, "value": chosen, "tune": tried} | report(found, ours)
         told[name]["notes"] = contender.notes()
-        if study.track == FROZEN:
+        if frozen:
             told[name] |= tuned_ap(on_frozen(contender.make), contender.values, contender.default, study.frozen)
         on_result(name, told[name])
     return told

@@ -101,6 +101,23 @@ def with_cut(model: HGG, cut: float) -> Iterator[None]:
         model.ohgc.cut = before
 
 
+def once(group: Group) -> Group:
+    """The same grouper, which looks at the same candidates only once, for when one grouping is scored in several ways.
+
+    Not in the paper: bookkeeping.
+    """
+    known: dict[bytes, Tensor] = {}
+
+    def grouped(candidates: Candidates, targets: Targets) -> Int64[Tensor, "N"]:
+        seen = (candidates.xy, candidates.type, candidates.batch, candidates.embedding)
+        key = b"".join(part.detach().cpu().numpy().tobytes() for part in seen)
+        if key not in known:
+            known[key] = group(candidates, targets)
+        return known[key]
+
+    return grouped
+
+
 @torch.no_grad()
 def measure(groupers: Mapping[str, Group], batches: Iterable[LabelledCandidates]) -> dict[str, Measured]:
     """Lets every grouper group the same candidates.
