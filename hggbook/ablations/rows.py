@@ -85,6 +85,7 @@ ROWS = (
     Row("heaviest after training", "inference", (*_MAXIMAL, "grouping.graclus=heaviest"), trained=False),
     Row("macro-node veto", "inference", ("grouping.macro=veto",), trained=False, tracks=TRACKS),
     Row("macro-node factor", "inference", ("grouping.macro=factor",), trained=False, tracks=(FROZEN,)),
+    Row("default, tenfold budget", "budget", budget=10),
     Row("literal, tenfold budget", "budget", _LITERAL, budget=10),
     Row("literal, best shape, tenfold budget", "budget",
         (*_LITERAL, "grouping.aggregation=mean", "grouping.edge_mlp=2", "grouping.layers=5"), budget=10),
