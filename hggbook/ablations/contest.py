@@ -65,8 +65,10 @@ def report(found: Measured, ours: Measured | None) -> dict[str, Any]:
         told["lead_f1"] = _interval(paired_difference(ours.counts, found.counts, f1_of))
         told["lead_perfect"] = _interval(paired_difference(ours.counts, found.counts, perfect_of))
     for key, value, edges in (("people", found.people, PEOPLE), ("overlap", found.overlap, OVERLAP)):
-        told[f"f1_by_{key}"] = [round(total.f1, 4) for total in found.by(value, edges)]
-        told[f"perfect_by_{key}"] = [round(total.perfect_share, 4) for total in found.by(value, edges)]
+        bins = found.by(value, edges)
+        told[f"images_by_{key}"] = [images for images, _ in bins]
+        told[f"f1_by_{key}"] = [round(total.f1, 4) if images else None for images, total in bins]
+        told[f"perfect_by_{key}"] = [round(total.perfect_share, 4) if images else None for images, total in bins]
     return told
 
 

@@ -175,6 +175,9 @@ def bins_table(told: dict[str, Any], key: str, names: Sequence[str]) -> str:
         key: ``people`` or ``overlap``.
         names: the groupers shown.
 
+    Returns:
+        The table; below its head, how many images there are; where there are none, the cells are empty.
+
     Not in the paper: its Table 1b asks the same of OCHuman.
     """
     edges = told[key]
@@ -185,11 +188,14 @@ def bins_table(told: dict[str, Any], key: str, names: Sequence[str]) -> str:
     ]
     if whole:
         bins[-1] = f"{edges[-2]} and more"
-    lines = [f"| {key} | " + " | ".join(bins) + " |", "|" + "---|" * (len(bins) + 1)]
+    seeds = list(told["weights"].values())
+    images = seeds[0][names[0]][f"images_by_{key}"]
+    rows = [[key, *bins], ["*images*", *map(str, images)]]
     for name in names:
-        rows = [seed[name][f"f1_by_{key}"] for seed in told["weights"].values()]
-        lines.append(f"| {name} | " + " | ".join(f"{statistics.mean(column):.3f}" for column in zip(*rows)) + " |")
-    return "\n".join(lines)
+        columns = zip(*(seed[name][f"f1_by_{key}"] for seed in seeds))
+        rows.append([name, *(f"{statistics.mean(found):.3f}" if n else "" for n, found in zip(images, columns))])
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * (len(bins) + 1), *lines[1:]])
 
 
 def contest_tables(told: dict[str, Any]) -> dict[str, str]:

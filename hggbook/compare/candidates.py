@@ -67,10 +67,10 @@ class Measured:
         """Wall time per image."""
         return 1e3 * self.seconds / max(len(self.people), 1)
 
-    def by(self, value: Tensor, edges: Sequence[int | float]) -> list[GroupingCounts]:
-        """Totals of the images whose ``value`` lies in [edges[k], edges[k + 1]), e.g. by people or by overlap."""
+    def by(self, value: Tensor, edges: Sequence[int | float]) -> list[tuple[int, GroupingCounts]]:
+        """Images whose ``value`` (people, overlap) lies in [edges[k], edges[k + 1]): how many, and their totals."""
         bins = [(value >= low) & (value < high) for low, high in itertools.pairwise(edges)]
-        return [GroupingCounts(*self.counts[chosen].sum(dim=0).tolist()) for chosen in bins]
+        return [(int(chosen.sum()), GroupingCounts(*self.counts[chosen].sum(dim=0).tolist())) for chosen in bins]
 
 
 def hgg_contender(model: HGG, cut: float) -> Contender:

@@ -30,10 +30,11 @@ def test_counts_are_those_of_the_grouping_and_add_up_over_the_bins():
     with torch.no_grad():
         person = hgg.group(BATCHES.candidates).person
     assert found.total == grouping_counts(person, BATCHES.targets)
-    assert sum(found.by(found.people, (0, 1, 3, 99)), GroupingCounts()) == found.total
-    assert found.by(found.overlap, (0.3, 1.0))[0] == grouping_counts(
-        hgg.group(BATCHES.select(torch.tensor([0])).candidates).person, BATCHES.select(torch.tensor([0])).targets
-    )
+    images, totals = zip(*found.by(found.people, (0, 1, 3, 99)))
+    assert sum(images) == BATCHES.num_images and sum(totals, GroupingCounts()) == found.total
+    first = BATCHES.select(torch.tensor([0]))
+    totals_of_first = grouping_counts(hgg.group(first.candidates).person, first.targets)
+    assert found.by(found.overlap, (0.3, 1.0)) == [(1, totals_of_first)]
 
 
 def test_all_contenders_group_and_only_the_oracle_reads_the_truth():

@@ -185,18 +185,20 @@ class TestTables:
     def test_a_contest_by_hand(self):
         def grouper(f1, lead=None):
             test = {"f1": f1, "perfect_share": f1 / 2, "ms_per_image": 2.0}
-            told = {"scores": "some", "value": 1.0, "test": test, "f1_by_people": [f1, f1 + 0.05]}
+            told = {"scores": "some", "value": 1.0, "test": test, "f1_by_people": [f1, f1 + 0.05, None]}
+            told["images_by_people"] = [7, 3, 0]
             return told | ({"lead_f1": [lead, lead - 0.01, lead + 0.01]} if lead else {})
 
         one, other = {"hgg": grouper(0.9), "ae": grouper(0.6, 0.3)}, {"hgg": grouper(0.8), "ae": grouper(0.6, 0.2)}
         seeds = {"a": one, "b": other}
-        told = {"track": "pose", "people": [2, 3, 1000], "weights": seeds}
+        told = {"track": "pose", "people": [2, 3, 10, 1000], "weights": seeds}
         lines = contest_table(told).splitlines()
         assert lines[2] == "| hgg | some | 1 | 0.850 ± 0.071 | 0.425 ± 0.035 |  | 2.0 |"
         assert lines[3] == "| ae | some | 1 | 0.600 | 0.300 | +0.200 [+0.190, +0.210] | 2.0 |"
         lines = bins_table(told, "people", ["hgg"]).splitlines()
-        assert lines[0] == "| people | 2 | 3 and more |"
-        assert lines[2] == "| hgg | 0.850 | 0.900 |"
+        assert lines[0] == "| people | 2 | 3 to 9 | 10 and more |"
+        assert lines[2] == "| *images* | 7 | 3 | 0 |"
+        assert lines[3] == "| hgg | 0.850 | 0.900 |  |"
 
     def test_a_table_takes_its_place_in_a_text(self):
         text = "Before\n<!-- table x -->\nold\n<!-- end x -->\nafter"
