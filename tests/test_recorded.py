@@ -22,7 +22,7 @@ def test_the_tables_of_the_report_are_those_of_the_recorded_runs(name):
     elif told["study"] == "causes":
         tables = {"causes frozen": causes_table(told)}
     else:
-        tables = grouping_tables(expand(told["rows"]), told["track"])
+        tables = grouping_tables(expand(told["rows"]), told.get("place", told["track"]))
     for place, table in tables.items():
         assert with_table(text, place, table) == text
 

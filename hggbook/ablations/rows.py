@@ -80,6 +80,7 @@ ROWS = (
     Row("losses at 1e-5, epsilon 1e-8", "loss weight", _UNSCALED),
     Row("losses at 1e-5, epsilon 1e-15", "loss weight", (*_UNSCALED, "train.epsilon=1e-15")),
     Row("goes on from the pose track", "start", (_SLOW,), tracks=(FROZEN,), goes_on=True),
+    Row("goes on, threefold budget", "start", (_SLOW,), budget=3, tracks=(FROZEN,), goes_on=True),
     Row("the pose track's weights as they are", "start", trained=False, tracks=(FROZEN,), goes_on=True),
     Row("random after training", "inference", (*_MAXIMAL, "grouping.graclus=random"), trained=False, tracks=TRACKS),
     Row("heaviest after training", "inference", (*_MAXIMAL, "grouping.graclus=heaviest"), trained=False),

@@ -106,11 +106,11 @@ def curve_table(results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
-def grouping_tables(results: Sequence[Result], track: str) -> dict[str, str]:
-    """The tables of a study by the name of their place in a text. Not in the paper: bookkeeping."""
-    tables = {f"grouping {track}": grouping_table(results)}
+def grouping_tables(results: Sequence[Result], place: str) -> dict[str, str]:
+    """The tables of a study by the name of their place in a text, e.g. the track's. Not in the paper: bookkeeping."""
+    tables = {f"grouping {place}": grouping_table(results)}
     if any("curve" in result for result in results):
-        tables[f"curves {track}"] = curve_table(results)
+        tables[f"curves {place}"] = curve_table(results)
     return tables
 
 
