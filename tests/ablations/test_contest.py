@@ -31,7 +31,8 @@ def test_counts_are_those_of_the_grouping_and_add_up_over_the_bins():
         person = hgg.group(BATCHES.candidates).person
     assert found.total == grouping_counts(person, BATCHES.targets)
     images, totals = zip(*found.by(found.people, (0, 1, 3, 99)))
-    assert sum(images) == BATCHES.num_images and sum(totals, GroupingCounts()) == found.total
+    assert sum(images) == BATCHES.num_images
+    assert sum(totals, GroupingCounts()) == found.total
     first = BATCHES.select(torch.tensor([0]))
     totals_of_first = grouping_counts(hgg.group(first.candidates).person, first.targets)
     assert found.by(found.overlap, (0.3, 1.0)) == [(1, totals_of_first)]
