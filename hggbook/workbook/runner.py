@@ -232,6 +232,7 @@ def run_book(
     data_root: str | None = None,
     timeout: int | float | None = None,
     folder: Path | None = None,
+    with_solutions: bool = True,
 ) -> BookRun:
     """Execute the book's notebooks in order, record how each went, and bind the pages.
 
@@ -246,6 +247,7 @@ def run_book(
         seed, data_root: passed to the notebooks.
         timeout: seconds a cell may take; default by profile.
         folder: where the notebooks lie; default: ``notebooks/``.
+        with_solutions: the pages show solutions, folded.
 
     Returns:
         How the notebooks of **this** run went.
@@ -279,7 +281,8 @@ def run_book(
         known = [every[path.stem] for path in find_notebooks(None, folder) if path.stem in every]
         written = {"profile": profile, "notebooks": [asdict(run) for run in known]}
         results.write_text(out / "book.json", json.dumps(written, indent=1) + "\n")
-        site.bind(out, profile, [site.Chapter(r.name, r.title, r.seconds, r.problems) for r in known])
+        chapters = [site.Chapter(r.name, r.title, r.seconds, r.problems) for r in known]
+        site.bind(out, profile, chapters, with_solutions=with_solutions)
     run = BookRun(profile, out, tuple(done))
     passed = sum(item.passed for item in done)
     print(f"{passed} of {len(done)} notebooks passed")

@@ -22,7 +22,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from hggbook import paths, widgets
-from hggbook.workbook import results
+from hggbook.workbook import exercises, results, solutions
 
 ASSETS = Path(__file__).parent
 HIDDEN_TAG = "hide-input"
@@ -105,6 +105,18 @@ def _code(source: str) -> str:
     return f'<pre class="code" tabindex="0" aria-label="code"><code>{markup}</code></pre>'
 
 
+def _solution(name: str) -> str:
+    """A folded solution of one exercise or question; nothing if it has none."""
+    item = exercises.load(name).get(name)
+    if isinstance(item, exercises.Question):
+        body = f"<p><b>{item.right}</b> {html.escape(item.why[item.right])}</p>"
+        return f'<details class="solution"><summary>answer to {name}</summary>{body}</details>'
+    if solution := solutions.load(name).get(name):
+        body = _code(solutions.text(solution.answer))
+        return f'<details class="solution"><summary>a solution of {name}</summary>{body}</details>'
+    return ""
+
+
 def _output(output: NotebookNode) -> str:
     if output.output_type == "stream":
         kind = "stderr" if output.name == "stderr" else "stdout"
@@ -119,8 +131,17 @@ def _output(output: NotebookNode) -> str:
     return f'<pre class="stdout" tabindex="0">{ansi2html(data.get("text/plain", ""))}</pre>'
 
 
-def render_notebook(notebook: NotebookNode, folder: Path, pages: frozenset[str] | None = None) -> str:
+def _is_verdict(output: NotebookNode) -> bool:
+    return exercises.VERDICT_MIME in output.get("data", {})
+
+
+def render_notebook(
+    notebook: NotebookNode, folder: Path, pages: frozenset[str] | None = None, *, with_solutions: bool = True
+) -> str:
     """The cells of an executed notebook as HTML; ``folder`` and ``pages`` as for `render_markdown`.
+
+    Args:
+        with_solutions: a solution follows, folded, where an exercise was checked.
 
     Not in the paper: it is the workbook's own machinery.
     """
@@ -140,6 +161,8 @@ def render_notebook(notebook: NotebookNode, folder: Path, pages: frozenset[str] 
             if source and HIDDEN_TAG in tags:
                 source = f"<details><summary>code of this cell</summary>{source}</details>"
             shown = "".join(_output(output) for output in cell.outputs)
+            checked = [output.data[exercises.VERDICT_MIME]["id"] for output in cell.outputs if _is_verdict(output)]
+            shown += "".join(map(_solution, dict.fromkeys(checked))) if with_solutions else ""
             parts.append(f'<section class="cell">{source}<div class="outputs">{shown}</div></section>')
     return "\n".join(parts)
 
@@ -235,17 +258,18 @@ def index_page(profile: str, chapters: Sequence[Chapter], recorded: Sequence[res
     return page("hggbook", "\n".join(body), _navigation(chapters, None))
 
 
-def bind(folder: Path, profile: str, chapters: Sequence[Chapter]) -> Path:
+def bind(folder: Path, profile: str, chapters: Sequence[Chapter], *, with_solutions: bool = True) -> Path:
     """Write one page a chapter and ``index.html`` from ``folder/notebooks`` and ``folder/results``; return the index.
 
-    Each page is written whole or not at all.
+    Each page is written whole or not at all. ``with_solutions`` as for `render_notebook`.
 
     Not in the paper: it is the workbook's own machinery.
     """
     listed = frozenset(chapter.name for chapter in chapters)
     for at, chapter in enumerate(chapters):
         notebook = nbformat.read(folder / "notebooks" / f"{chapter.name}.ipynb", as_version=4)
-        body = _problems(chapter.problems) + render_notebook(notebook, paths.notebooks_folder(), listed)
+        cells = render_notebook(notebook, paths.notebooks_folder(), listed, with_solutions=with_solutions)
+        body = _problems(chapter.problems) + cells
         results.write_text(
             folder / f"{chapter.name}.html", page(_plain(chapter.title), body, _navigation(chapters, at))
         )

@@ -1,5 +1,9 @@
 """Every exercise accepts its solution and rejects its wrong answers; judging never raises; hints rise with tries."""
 
+import ast
+import sys
+from types import FunctionType
+
 import pytest
 
 from hggbook import paths
@@ -22,6 +26,23 @@ def test_every_exercise_has_a_solution_and_every_solution_an_exercise():
 def test_the_solution_passes(name):
     verdict = judge(ITEMS[name], SOLUTIONS[name].answer)
     assert verdict.state == "passed", verdict.message
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_the_solution_as_it_is_shown_is_whole_and_passes(name):
+    answer = SOLUTIONS[name].answer
+    shown = solutions.text(answer)
+    if not isinstance(answer, FunctionType):
+        assert ast.literal_eval(shown) == answer
+        return
+    module = sys.modules[answer.__module__]
+    imported = {
+        key: value
+        for key, value in vars(module).items()
+        if not ((isinstance(value, FunctionType) and value.__module__ == module.__name__) or key.isupper())
+    }
+    exec(shown, imported)
+    assert judge(ITEMS[name], imported[answer.__name__]).state == "passed"
 
 
 @pytest.mark.parametrize(("name", "mistake"), WRONG)

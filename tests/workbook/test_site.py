@@ -6,7 +6,7 @@ from bs4 import BeautifulSoup
 from nbformat import v4
 
 from hggbook import paths
-from hggbook.workbook import results, site
+from hggbook.workbook import exercises, results, site
 
 from .build import code, notebook, text
 
@@ -111,6 +111,21 @@ def test_a_hidden_cell_is_folded_and_default_parameters_give_way_to_those_used()
     page = soup(site.render_notebook(v4.new_notebook(cells=cells), paths.notebooks_folder()))
     assert [element.get_text().strip() for element in page.find_all("pre")] == ["second = 2", "third = 3"]
     assert page.details.pre.get_text().strip() == "third = 3"
+
+
+@pytest.mark.parametrize("with_solutions", [True, False])
+def test_solutions_follow_an_exercise_folded_or_not_at_all(with_solutions):
+    shown = [
+        v4.new_output("display_data", {exercises.VERDICT_MIME: {"id": name}, "text/html": "<b>open</b>"})
+        for name in ("05.e2", "05.e2", "05.q1")
+    ]
+    notebook = v4.new_notebook(cells=[v4.new_code_cell("ctx.check(...)", outputs=shown)])
+    page = soup(site.render_notebook(notebook, paths.notebooks_folder(), with_solutions=with_solutions))
+    folded = page.find_all("details")
+    assert [part.summary.get_text() for part in folded] == (
+        ["a solution of 05.e2", "answer to 05.q1"] if with_solutions else []
+    )
+    assert ("def mutual" in page.get_text()) == with_solutions
 
 
 def bound(tmp_path, *names: str, problems: tuple[str, ...] = ()) -> site.Chapter:

@@ -50,7 +50,21 @@ def group(x: list[float], types: list[int], limit: float) -> list[int]:
     Returns:
         For each candidate the smallest index in its cluster.
     """
-    return _loop(x, types, limit)
+    nodes = [[i] for i in range(len(x))]
+    while True:
+        scores = {}
+        for i, a in enumerate(nodes):
+            for j, b in enumerate(nodes[:i]):
+                if not {types[m] for m in a} & {types[m] for m in b}:
+                    scores[j, i] = limit - abs(_mean(a, x) - _mean(b, x))
+        pairs = _mutual(scores, nodes)
+        if not pairs:
+            break
+        merged = {i for pair in pairs for i in pair}
+        alone = [node for i, node in enumerate(nodes) if i not in merged]
+        nodes = sorted(alone + [sorted(nodes[i] + nodes[j]) for i, j in pairs])
+    label = {m: node[0] for node in nodes for m in node}
+    return [label[i] for i in range(len(x))]
 
 
 def _mean(members, x):
@@ -58,6 +72,7 @@ def _mean(members, x):
 
 
 def _mutual(scores, nodes):
+    """The pairs that are each other's best, of those that score 0 or more."""
     best = {}
     for (i, j), score in scores.items():
         for node, other in ((i, j), (j, i)):
