@@ -69,7 +69,6 @@ ROWS = (
     Row("2 layers", "depth", ("grouping.layers=2",)),
     Row("5 layers", "depth", ("grouping.layers=5",)),
     Row("width 32", "width", ("grouping.hidden=32",)),
-    Row("no dropout", "dropout", ("grouping.dropout=0",)),
     Row("dropout 0.3", "dropout", ("grouping.dropout=0.3",)),
     Row("background 0", "background", ("loss.background=zero",), tracks=TRACKS),
     Row("background ignored", "background", ("loss.background=ignore",), tracks=TRACKS),

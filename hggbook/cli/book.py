@@ -22,7 +22,7 @@ def add(commands) -> None:
 
     grade = command(commands, "grade", _grade, "Say which exercises executed notebooks pass, e.g. a student's.")
     grade.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK", help="executed notebooks, under any name")
-    grade.add_argument("--run", dest="anew", action="store_true", help="execute a copy of each anew first; runs its code")
+    grade.add_argument("--run", dest="anew", action="store_true", help="execute a copy of each anew first")
     grade.add_argument("--json", type=Path, metavar="FILE", help="also write the report as JSON")
 
 

@@ -23,6 +23,7 @@ from pygments.lexers import PythonLexer
 
 from hggbook import paths, widgets
 from hggbook.workbook import exercises, results, solutions
+from hggbook.workbook.search import Section, search_body, sections
 
 ASSETS = Path(__file__).parent
 HIDDEN_TAG = "hide-input"
@@ -188,7 +189,8 @@ def _plain(title: str) -> str:
 
 
 def _navigation(chapters: Sequence[Chapter], at: int | None) -> str:
-    links = ['<a href="index.html">Contents</a>']
+    field = '<input name="q" type="search" placeholder="Search" aria-label="Search the book">'
+    links = ['<a href="index.html">Contents</a>', f'<form role="search" action="search.html">{field}</form>']
     if at is not None and at > 0:
         before = chapters[at - 1]
         links.insert(0, f'<a rel="prev" href="{before.name}.html">← {html.escape(_plain(before.title))}</a>')
@@ -259,20 +261,26 @@ def index_page(profile: str, chapters: Sequence[Chapter], recorded: Sequence[res
 
 
 def bind(folder: Path, profile: str, chapters: Sequence[Chapter], *, with_solutions: bool = True) -> Path:
-    """Write one page a chapter and ``index.html`` from ``folder/notebooks`` and ``folder/results``; return the index.
+    """Write a page a chapter, ``search.html`` and ``index.html`` from ``folder/notebooks`` and ``folder/results``.
 
     Each page is written whole or not at all. ``with_solutions`` as for `render_notebook`.
+
+    Returns:
+        The index.
 
     Not in the paper: it is the workbook's own machinery.
     """
     listed = frozenset(chapter.name for chapter in chapters)
+    searched: list[Section] = []
     for at, chapter in enumerate(chapters):
         notebook = nbformat.read(folder / "notebooks" / f"{chapter.name}.ipynb", as_version=4)
         cells = render_notebook(notebook, paths.notebooks_folder(), listed, with_solutions=with_solutions)
         body = _problems(chapter.problems) + cells
-        results.write_text(
-            folder / f"{chapter.name}.html", page(_plain(chapter.title), body, _navigation(chapters, at))
-        )
+        title, place = _plain(chapter.title), folder / f"{chapter.name}.html"
+        results.write_text(place, page(title, body, _navigation(chapters, at)))
+        searched += sections(place.name, title, cells)
+    found = search_body(searched, (ASSETS / "search.js").read_text(encoding="utf-8"))
+    results.write_text(folder / "search.html", page("Search", found, _navigation(chapters, None)))
     recorded = [one for one in results.load_all(folder / "results") if one.notebook in listed]
     index = folder / "index.html"
     results.write_text(index, index_page(profile, chapters, recorded))
