@@ -2,8 +2,8 @@
 
 import pytest
 
-from hggbook import widgets
-from hggbook.workbook import exercises, notebook
+from hggbook import paths, widgets
+from hggbook.workbook import exercises, notebook, runner
 
 
 @pytest.fixture
@@ -17,3 +17,11 @@ def displayed(monkeypatch) -> list[dict]:
     for module in (widgets, exercises, notebook):
         monkeypatch.setattr(module, "display", keep)
     return found
+
+
+@pytest.fixture(scope="session")
+def smoke_book(tmp_path_factory) -> runner.BookRun:
+    """The whole book in the profile smoke, executed once a session, as on a machine without any download."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(paths.DATA_VARIABLE, raising=False)
+        return runner.run_book("smoke", out=tmp_path_factory.mktemp("book") / "smoke")

@@ -7,6 +7,9 @@ import pytest
 from hggbook import paths
 from hggbook.workbook import results, runner, site
 
+NAMES = [path.stem for path in runner.find_notebooks()]
+REPEATED = [name for name in NAMES if name[:2] in ("05", "07")]
+
 
 def git_status() -> str | None:
     # the sources are left out, so that editing them while the book runs fails no test
@@ -15,22 +18,38 @@ def git_status() -> str | None:
     return done.stdout if done.returncode == 0 else None
 
 
-@pytest.mark.slow
-def test_the_smoke_book(tmp_path, monkeypatch):
-    names = [path.stem for path in sorted(paths.notebooks_folder().glob("[0-9][0-9]_*.ipynb"))]
-    if not names:
-        pytest.skip("notebooks/ is empty")
-    monkeypatch.delenv(paths.DATA_VARIABLE, raising=False)  # as on a machine without any download
-    before = git_status()
-    run = runner.run_book("smoke", out=tmp_path / "smoke")
-    assert {item.name: item.problems for item in run.notebooks if item.problems} == {}
-    assert [item.name for item in run.notebooks] == names
+@pytest.fixture(scope="module")
+def status_before() -> str | None:
+    return git_status()
 
-    pages = sorted(run.folder.glob("*.html"))
-    assert [page.stem for page in pages] == sorted([*names, "index"])
+
+@pytest.mark.slow
+def test_the_smoke_book(status_before, smoke_book):
+    assert {item.name: item.problems for item in smoke_book.notebooks if item.problems} == {}
+    assert [item.name for item in smoke_book.notebooks] == NAMES
+
+    pages = sorted(smoke_book.folder.glob("*.html"))
+    assert [page.stem for page in pages] == sorted([*NAMES, "index", "search"])
     assert {page.name: site.page_problems(page) for page in pages if site.page_problems(page)} == {}
 
-    recorded = {item.notebook: item for item in results.load_all(run.folder / "results")}
-    assert set(recorded) == set(names)
+    recorded = {item.notebook: item for item in results.load_all(smoke_book.folder / "results")}
+    assert set(recorded) == set(NAMES)
     assert {name for name, item in recorded.items() if item.profile != "smoke" or item.figures == 0} == set()
-    assert git_status() == before
+    assert git_status() == status_before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", REPEATED)
+def test_a_notebook_repeated_in_another_folder_gives_the_same_results(name, smoke_book, tmp_path, monkeypatch):
+    monkeypatch.delenv(paths.DATA_VARIABLE, raising=False)
+    parameters = {"profile": "smoke", "seed": 0, "data_root": None}
+    again = tmp_path / "run" / "notebooks" / f"{name}.ipynb"
+    source, timeout = paths.notebooks_folder() / again.name, runner.CELL_TIMEOUT["smoke"]
+    run = runner.run_notebook(source, again, parameters, timeout, run=tmp_path / "run", working_folder=tmp_path)
+    assert run.problems == ()
+    first, second = (
+        {item.notebook: item for item in results.load_all(folder / "results")}[name]
+        for folder in (smoke_book.folder, tmp_path / "run")
+    )
+    assert second.records == first.records
+    assert (second.figures, second.exercises) == (first.figures, first.exercises)
