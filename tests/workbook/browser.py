@@ -94,9 +94,8 @@ def chromium(folder: Path) -> Iterator[Page]:
             port = port_file.read_text().split()[0]
             with urlopen(f"http://127.0.0.1:{port}/json") as answer:
                 tabs = [tab for tab in json.load(answer) if tab["type"] == "page"]
-            page = Page(tabs[0]["webSocketDebuggerUrl"])
-            yield page
-            page.close()
+            with contextlib.closing(Page(tabs[0]["webSocketDebuggerUrl"])) as page:
+                yield page
         finally:
             process.terminate()
 
