@@ -19,7 +19,7 @@ from hggbook.grouping.message_passing import InteractionGNN
 from hggbook.grouping.ohgc import OHGC
 from hggbook.paths import whole_file
 from hggbook.skeleton import SKELETONS
-from hggbook.types import Candidates, Grouping, Maps, Output, PairScores
+from hggbook.types import Candidates, Graph, Grouping, Maps, Output, PairScores
 
 MACRO = ("off", "veto", "factor")
 Proposer = Callable[[Maps], Candidates]
@@ -86,14 +86,17 @@ class HGG(nn.Module):
             embedding=scale_gradient(candidates.embedding, self.into_detector),
             score=scale_gradient(candidates.score, self.into_detector),
         )
-        graph = build_graph(scaled, node_features(scaled, len(self.linked)), self.linked)
-        return self.ohgc(self.gnn(graph, scaled))
+        return self.ohgc(self.embed(scaled))
+
+    def embed(self, candidates: Candidates) -> Graph:
+        """The graph of each image after the interaction GNN, which the clustering starts from. Paper: sec. 3.1."""
+        graph = build_graph(candidates, node_features(candidates, len(self.linked)), self.linked)
+        return self.gnn(graph, candidates)
 
     def score_pairs(self, candidates: Candidates, cut: float = 0.0) -> PairScores:
         """The edge discriminator's logits of the first round, less ``cut``: scores of pairs for other groupers."""
-        graph = build_graph(candidates, node_features(candidates, len(self.linked)), self.linked)
-        logit = self.ohgc.edge_discriminator(self.gnn(graph, candidates))
-        return PairScores(graph.edge_index, logit.detach() - cut)
+        graph = self.embed(candidates)
+        return PairScores(graph.edge_index, self.ohgc.edge_discriminator(graph).detach() - cut)
 
     def grouping_parameters(self) -> list[nn.Parameter]:
         """Parameters of the GNN and the discriminators."""

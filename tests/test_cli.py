@@ -41,7 +41,7 @@ def test_scenes_train_resume_and_evaluate(home, capsys):
     on_scenes = ["--annotations", str(scenes / "annotations.json"), "--images", str(scenes / "images")]
     assert main(["evaluate", "--weights", weights, *on_scenes, "--device", "cpu", "--out", str(home / "scores")]) == 0
     said = capsys.readouterr().out
-    assert "3 images, missing keypoints not filled" in said
+    assert "3 images, scales 1, not flipped, missing keypoints not filled" in said
     assert [line.split()[0] for line in said.splitlines()[2:5]] == ["hgg", "ae", "oracle"]
     assert {p.name for p in (home / "scores").iterdir()} == {"hgg.json", "ae.json", "oracle.json", "scores.json"}
     scores = json.loads((home / "scores" / "scores.json").read_text())
@@ -49,6 +49,9 @@ def test_scenes_train_resume_and_evaluate(home, capsys):
     tuned = home / "tuned.safetensors"
     assert main(["evaluate", "--weights", weights, *on_scenes, "--device", "cpu", "--calibrate", str(tuned)]) == 0
     assert tuned.is_file()
+    views = ["--flip", "--scales", "1", "2"]
+    assert main(["evaluate", "--weights", str(tuned), *on_scenes, "--device", "cpu", *views]) == 0
+    assert "3 images, scales 1, 2, flipped too" in capsys.readouterr().out
     reported = ["evaluate", "--weights", weights, "--scenes", "easy:2:2", "--device", "cpu"]
     assert main([*reported, "--calibrate", str(tuned)]) == 2
     assert "not on what is reported" in capsys.readouterr().err
@@ -71,6 +74,7 @@ def test_a_folder_that_cannot_be_made_is_said_in_one_line(home, capsys):
         (["train", "--resume", "nowhere"], "nowhere: holds no run to resume"),
         (["train", "tiny", "--resume", "nowhere"], "holds no run"),
         (["evaluate", "--weights", "nothing", "--scenes", "easy:2:1"], "weights 'nothing': no such file"),
+        (["evaluate", "--scenes", "easy:2:1", "--scales", "0.5"], "scales: expected numbers above 0 with 1 among them"),
         (["scenes", "x", "--preset", "empty"], "scene preset: expected one of"),
         (["scenes", "x", "--set", "overlapp=1"], "unknown scene knob 'overlapp'; did you mean overlap"),
         (["scenes", "x", "--set", "overlap"], "scene knob 'overlap': expected KNOB=VALUE"),

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from hggbook import paths
@@ -18,6 +19,8 @@ def add(commands) -> None:
     on = add_dataset(evaluate)
     on.add_argument("--poses", metavar="PRESET:PART", help="simulated candidates, e.g. hard:test; part tune or test")
     evaluate.add_argument("--fill-missing", action="store_true", help="fill missing keypoints as the AE code does")
+    evaluate.add_argument("--flip", action="store_true", help="average over each image and its mirror image")
+    evaluate.add_argument("--scales", type=float, nargs="+", default=[1.0], help="of the input, e.g. 0.5 1 2")
     evaluate.add_argument("--calibrate", metavar="FILE", help="choose cut and threshold here; write weights with them")
     evaluate.add_argument("--batch", type=int, default=16)
     evaluate.add_argument("--out", help="folder for COCO results and scores")
@@ -27,6 +30,7 @@ def add(commands) -> None:
 def _evaluate(args: argparse.Namespace) -> None:
     from hggbook.compare import calibrate, compare
     from hggbook.model import load_weights, save_weights
+    from hggbook.tta import with_views
     from hggbook.weights import find_weights
 
     device = machine(args)
@@ -36,26 +40,33 @@ def _evaluate(args: argparse.Namespace) -> None:
     if args.calibrate and (args.split == "dev" or part == "test" or (args.scenes or "").endswith(":2")):
         raise ValueError("--calibrate: not on what is reported (--split dev, scenes of seed 2, part test)")
     model, config = load_weights(find_weights(args.weights))
+    several = args.flip or args.scales != [1.0]
     if args.poses:
+        if several:
+            raise ValueError("--poses: there are no images to flip or to scale")
         _evaluate_poses(args, model, config)
         return
     dataset = dataset_of(args, config)
+    tested, seen = with_views(model, config, flip=args.flip, scales=args.scales) if several else (model, config)
     if args.calibrate:
-        config, tried = calibrate(model, dataset, config, batch_size=args.batch, device=device, progress=True)
+        chosen, tried = calibrate(tested, dataset, seen, batch_size=args.batch, device=device, progress=True)
+        config = replace(config, grouping=chosen.grouping, baseline=chosen.baseline)
         save_weights(args.calibrate, model, config)
         print(f"AP on the tuning images ({len(dataset)}): " + ", ".join(f"{k} {v:.3f}" for k, v in tried.items()))
         print(f"cut {config.grouping.cut}, AE threshold {config.baseline.threshold}: written with weights")
         return
     scores = compare(
-        model, dataset, config, batch_size=args.batch, device=device, fill=args.fill_missing, progress=True
+        tested, dataset, seen, batch_size=args.batch, device=device, fill=args.fill_missing, progress=True
     )
-    print(f"{len(dataset)} images, missing keypoints {'filled' if args.fill_missing else 'not filled'}")
+    scales = ", ".join(f"{scale:g}" for scale in args.scales)
+    views = f"scales {scales}, {'flipped too' if args.flip else 'not flipped'}"
+    print(f"{len(dataset)} images, {views}, missing keypoints {'filled' if args.fill_missing else 'not filled'}")
     print("grouper " + "".join(f"{name:>7}" for name in (*MEASURES, "pairF1", "perfect")))
     for name, score in scores.items():
         row = [score.ap[measure] for measure in MEASURES] + [score.counts.f1, score.counts.perfect_share]
         print(f"{name:<8}" + "".join(f"{value:7.3f}" for value in row))
     if args.out:
-        _write_scores(Path(args.out), args.weights, config, scores)
+        _write_scores(Path(args.out), args.weights, seen, scores)
         print(f"COCO results and scores written to {args.out}")
 
 

@@ -59,7 +59,7 @@ def test_the_stepper_of_notebook_05_moves_by_keyboard_in_jupyterlab(tmp_path):
     with jupyterlab(sys.executable, notebooks, environment) as address, chromium(tmp_path) as page:
         page.open(f"{address}/tree/05_graclus.ipynb")
         page.wait("window.jupyterapp && document.querySelector('.jp-Notebook .jp-Cell')")
-        page.run("window.panel = [...jupyterapp.shell.widgets('main')][0], void jupyterapp.shell.activateById(panel.id)")
+        page.run("window.panel = [...jupyterapp.shell.widgets('main')][0]; jupyterapp.shell.activateById(panel.id)")
         page.wait("panel.sessionContext.session?.kernel?.status === 'idle'", 120)
         page.run("void jupyterapp.commands.execute('notebook:run-all-cells')")
         page.wait(LIVE, 180)
