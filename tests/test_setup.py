@@ -134,3 +134,9 @@ def test_continuous_integration_runs_the_tests():
 def test_this_python_is_one_that_pyproject_allows():
     running = ".".join(map(str, sys.version_info[:3]))
     assert SpecifierSet(project()["requires-python"]).contains(running)
+
+
+def test_sources_and_notebooks_are_clean():
+    command = [sys.executable, "-m", "ruff", "check", "--no-cache", "."]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
