@@ -252,3 +252,74 @@ def explorer(
     frames = [first, *(render(**{**start, **setting}) for setting in static)]
     display(_bundle(box, frames, label), raw=True)
     return len(frames)
+
+
+def chooser_box(
+    render: Callable[[tuple[str, ...]], Frame],
+    options: Callable[[tuple[str, ...]], Sequence[str]],
+    advise: Callable[[tuple[str, ...]], str | None],
+    label: str,
+) -> ipywidgets.VBox:
+    """The live widget of `chooser`. Not in the paper: it is the workbook's own machinery."""
+    history: list[str] = []
+    choice = ipywidgets.Dropdown(description="next", tooltip=f"next: {label}", layout={"width": "28em"})
+    buttons = {
+        name: ipywidgets.Button(description=name, tooltip=f"{tip}: {label}", layout={"width": "10em"})
+        for name, tip in (
+            ("take it", "take the chosen one"), ("let it choose", "the algorithm's choice"),
+            ("undo", "take the last one back"), ("start again", "take all back"),
+        )
+    }  # fmt: skip
+    picture = _picture(render(()))
+
+    def refresh() -> None:
+        known = tuple(history)
+        left = list(options(known))
+        choice.options, choice.disabled = left, not left
+        buttons["take it"].disabled = not left
+        buttons["let it choose"].disabled = advise(known) is None
+        buttons["undo"].disabled = buttons["start again"].disabled = not history
+        picture.value = figure_html(render(known))
+
+    def on(name: str, act: Callable[[], Any]) -> None:
+        def follow(_):
+            act()
+            refresh()
+
+        buttons[name].on_click(follow)
+
+    on("take it", lambda: history.append(choice.value))
+    on("let it choose", lambda: history.append(advise(tuple(history))))
+    on("undo", lambda: history.pop())
+    on("start again", history.clear)
+    refresh()
+    rows = ipywidgets.HBox(list(buttons.values()), layout={"flex_flow": "row wrap"})
+    return ipywidgets.VBox([ipywidgets.HTML(f"<b>{html.escape(label)}</b>"), choice, rows, picture])
+
+
+def chooser(
+    render: Callable[[tuple[str, ...]], Frame],
+    options: Callable[[tuple[str, ...]], Sequence[str]],
+    advise: Callable[[tuple[str, ...]], str | None],
+    *,
+    label: str,
+) -> int:
+    """Let a reader decide what an algorithm decides, one step at a time; on a page, the algorithm's own course.
+
+    Args:
+        render: the picture after the choices made so far.
+        options: what may be chosen next, by name; none: it is over.
+        advise: what the algorithm would choose next, one of the options, or None where it stops.
+        label: names what is decided.
+
+    Returns:
+        How many frames the page shows.
+
+    Not in the paper: it is the workbook's own machinery.
+    """
+    frames, course = [render(())], ()
+    while (step := advise(course)) is not None:
+        course = (*course, step)
+        frames.append(render(course))
+    display(_bundle(chooser_box(render, options, advise, label), frames, label), raw=True)
+    return len(frames)

@@ -85,6 +85,10 @@ class Context:
         """Show a picture that follows its controls; see `hggbook.widgets.explorer`."""
         self._figures += widgets.explorer(render, controls, label=label, static=static)
 
+    def chooser(self, render, options, advise, *, label: str) -> None:
+        """Show a picture whose next step the reader chooses; see `hggbook.widgets.chooser`."""
+        self._figures += widgets.chooser(render, options, advise, label=label)
+
     def table(self, header: list[str], rows: list[list[Any]], *, caption: str) -> None:
         """Show a small table as HTML with a caption and header cells; numbers keep three decimals."""
         display(HTML(widgets.table_html(header, rows, caption)))

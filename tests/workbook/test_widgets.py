@@ -112,6 +112,47 @@ def test_the_page_shows_the_first_setting_and_the_chosen_ones(displayed):
         widgets.explorer(render, {}, label="explorer")
 
 
+def course(history: tuple[str, ...]) -> widgets.Frame:
+    figure, _ = plt.subplots(figsize=(1, 1))
+    return widgets.frame(figure, alt=f"A picture after {' '.join(history) or 'nothing'}.")
+
+
+def left(history: tuple[str, ...]) -> list[str]:
+    return [name for name in "abc" if name not in history]
+
+
+def smallest(history: tuple[str, ...]) -> str | None:
+    return min(left(history)) if len(history) < 2 else None
+
+
+def test_a_chooser_takes_the_readers_choice_the_algorithms_and_takes_them_back():
+    box = widgets.chooser_box(course, left, smallest, "order")
+    _, choice, row, picture = box.children
+    take, ask, undo, again = row.children
+    assert (undo.disabled, again.disabled) == (True, True)
+    choice.value = "b"
+    take.click()
+    assert "after b" in picture.value
+    assert choice.options == ("a", "c")
+    ask.click()
+    assert "after b a" in picture.value
+    assert ask.disabled  # the algorithm would stop here
+    take.click()
+    assert "after b a c" in picture.value
+    assert take.disabled
+    undo.click()
+    assert "after b a." in picture.value
+    again.click()
+    assert "after nothing" in picture.value
+    assert choice.options == ("a", "b", "c")
+
+
+def test_the_page_shows_the_course_that_the_algorithm_takes(displayed):
+    assert widgets.chooser(course, left, smallest, label="order") == 3
+    alts = [image["alt"] for image in BeautifulSoup(displayed[0]["text/html"], "html.parser").find_all("img")]
+    assert alts == ["A picture after nothing.", "A picture after a.", "A picture after a b."]
+
+
 def test_whole_numbers_make_a_slider_of_whole_numbers():
     box, _ = widgets.explorer_box(render, CONTROLS, "explorer")
     assert isinstance(box.children[1].value, int)
