@@ -29,3 +29,42 @@ for (const box of document.querySelectorAll(".hgg-frames")) {
   box.prepend(steps);
   show(0);
 }
+
+// Slides: the page's figures one at a time over the whole window, each below the heading it stands under.
+const figures = [...document.querySelectorAll("main figure")];
+if (figures.length) {
+  const heading = (figure) => [...document.querySelectorAll("main h1, main h2, main h3")]
+    .filter((title) => title.compareDocumentPosition(figure) & Node.DOCUMENT_POSITION_FOLLOWING).at(-1);
+  const made = (tag, values = {}) => Object.assign(document.createElement(tag), values);
+  const open = made("button", { type: "button", className: "slides-open", textContent: "Slides" });
+  const box = made("dialog", { className: "slides" });
+  const title = made("h2");
+  const stage = made("div", { className: "stage" });
+  const row = made("p");
+  const place = made("output");
+  let at = 0;
+  const show = (index) => {
+    at = Math.max(0, Math.min(figures.length - 1, index));
+    title.textContent = heading(figures[at])?.firstChild?.textContent ?? "";
+    stage.replaceChildren(figures[at].cloneNode(true));
+    place.textContent = `${at + 1} of ${figures.length}`;
+  };
+  const button = (text, act) => {
+    const one = made("button", { type: "button", textContent: text });
+    one.addEventListener("click", act);
+    return one;
+  };
+  row.append(button("◀ back", () => show(at - 1)), place, button("next ▶", () => show(at + 1)));
+  row.append(button("close", () => box.close()));
+  box.setAttribute("aria-label", "Figures of this page as slides; arrow keys move, Escape closes");
+  box.append(title, stage, row);
+  box.addEventListener("keydown", (event) => {
+    const by = { ArrowRight: 1, PageDown: 1, " ": 1, ArrowLeft: -1, PageUp: -1 }[event.key];
+    if (!by || (event.key === " " && event.target.tagName === "BUTTON")) return;
+    event.preventDefault();
+    show(at + by);
+  });
+  open.addEventListener("click", () => { show(at); box.showModal(); });
+  document.querySelector("header nav")?.append(open);
+  document.body.append(box);
+}

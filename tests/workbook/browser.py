@@ -14,7 +14,7 @@ from urllib.request import urlopen
 import websocket
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-KEYS = {"ArrowRight": 39, "ArrowLeft": 37, "Enter": 13}
+KEYS = {"ArrowRight": 39, "ArrowLeft": 37, "Escape": 27}
 
 
 class Page:

@@ -38,6 +38,23 @@ def test_the_bound_page_steps_by_keyboard_and_complains_of_nothing(smoke_book, t
         assert page.errors == []
 
 
+def test_the_figures_of_a_page_are_shown_as_slides(smoke_book, tmp_path):
+    with chromium(tmp_path) as page:
+        page.open((smoke_book.folder / "05_graclus.html").as_uri())
+        number = page.run("document.querySelectorAll('main figure').length")
+        page.run("document.querySelector('.slides-open').click()")
+        shown = "document.querySelector('.slides img').alt"
+        first = page.run(shown)
+        for _ in range(number):
+            page.press("ArrowRight")
+        assert page.run("document.querySelector('.slides output').textContent") == f"{number} of {number}"
+        assert page.run(shown) != first
+        assert page.run("document.querySelector('.slides img').getBoundingClientRect().bottom <= window.innerHeight")
+        page.press("Escape")
+        assert page.run("!document.querySelector('.slides').open")
+        assert page.errors == []
+
+
 def test_the_search_page_finds_a_section_and_leads_there(smoke_book, tmp_path):
     with chromium(tmp_path) as page:
         page.open((smoke_book.folder / "search.html").as_uri() + "?q=visiting+order")
