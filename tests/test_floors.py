@@ -32,7 +32,7 @@ FLOORS = {
     "hggbook.decode": 2,
     "hggbook.metrics": 2,
     "hggbook.model": 3,
-    "hggbook.tta": 3,
+    "hggbook.tta": 3.5,  # a model made of a model
     "hggbook.oracle": 3,
     "hggbook.objective": 3.5,  # what training minimises, between the model and the loop
     "hggbook.weights": 4,

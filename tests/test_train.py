@@ -118,6 +118,14 @@ class TestRuns:
         unbroken = train(rarely, tmp_path / "whole", start_from=start).model
         assert torch.equal(weights_of(unbroken), weights_of(resumed))
 
+    @pytest.fixture
+    def usual_interrupt(self):
+        """Python's own handler of Ctrl-C; a shell starts what runs in the background without one."""
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        yield
+        signal.signal(signal.SIGINT, before)
+
+    @pytest.mark.usefixtures("usual_interrupt")
     def test_ctrl_c_ends_the_step_saves_and_says_how_to_resume(self, config, tmp_path, capsys):
         def interrupt(step, losses):
             if step == 2:
