@@ -52,6 +52,7 @@ class GroupingConfig:
     edge_mlp: int = 1  # fully connected layers in an EdgeConv's edge function
     dropout: float = 0.0  # of the three-layer MLPs. Choice: none; it gained nothing, and drawing masks costs time
     edge_start: str = "full"  # full | geometry | embedding | types: what an edge's own feature starts from (pairwise)
+    edge_score: str = "learned"  # learned | distance (of the embeddings; for training without the edge loss)
     evidence: str = "input"  # none | input | added: a macro-edge sees its pairs' round-0 scores (pairwise reading only)
     graclus: str = "mutual"  # random (the paper) | heaviest | mutual
     cut: float = 0.0  # logit under which an edge may not merge in this round

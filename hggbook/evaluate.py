@@ -88,21 +88,36 @@ def coco_ap(
     Paper: sec. 4.1 (AP, AP50, AP75, APM, APL, AR).
     """
     truth = annotations if isinstance(annotations, CocoIndex) else read_annotations(annotations, skeleton)
+    evaluation = coco_evaluation(results, truth, image_ids, skeleton)
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation.accumulate()
+        evaluation.summarize()
+    return {name: float(value) for name, value in zip(MEASURES, evaluation.stats, strict=True)}
+
+
+def coco_evaluation(
+    results: Sequence[dict[str, Any]], truth: CocoIndex, image_ids: Iterable[int] | None = None,
+    skeleton: Skeleton = COCO,
+) -> COCOeval:
+    """pycocotools' evaluation after its matching of poses to people, before anything is averaged.
+
+    Raises:
+        ValueError: image ids or a category that the annotations do not have.
+
+    Paper: sec. 4.1.
+    """  # fmt: skip
     chosen = sorted(truth.imgs) if image_ids is None else sorted({int(i) for i in image_ids})
     if unknown := ({*chosen} | {r["image_id"] for r in results}) - truth.imgs.keys():
         raise ValueError(f"coco_ap: images {sorted(unknown)[:5]} are not in the annotations ({len(unknown)} in all)")
     if unknown := {r["category_id"] for r in results} - truth.cats.keys():
         raise ValueError(f"coco_ap: results have category {sorted(unknown)}, the annotations {sorted(truth.cats)}")
     with contextlib.redirect_stdout(io.StringIO()):
-        found = _index(results, truth)
-        evaluation = COCOeval(truth, found, iouType="keypoints")
+        evaluation = COCOeval(truth, _index(results, truth), iouType="keypoints")
         evaluation.params.imgIds = chosen
         if skeleton.name != COCO.name:  # pycocotools has COCO's own built in
             evaluation.params.kpt_oks_sigmas = np.array(skeleton.sigmas)
         evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    return {name: float(value) for name, value in zip(MEASURES, evaluation.stats, strict=True)}
+    return evaluation
 
 
 def coco_report(

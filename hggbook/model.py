@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from hggbook.config import Config
 from hggbook.detector import Hourglass, propose
-from hggbook.grouping.discriminators import EdgeDiscriminator, MacroNodeDiscriminator
+from hggbook.grouping.discriminators import EdgeDiscriminator, MacroNodeDiscriminator, MeanEvidence
 from hggbook.grouping.graph import build_graph, node_features
+from hggbook.grouping.groupers.scores import embedding_scores
 from hggbook.grouping.losses import scale_gradient
 from hggbook.grouping.message_passing import InteractionGNN
 from hggbook.grouping.ohgc import OHGC
@@ -22,6 +23,7 @@ from hggbook.skeleton import SKELETONS
 from hggbook.types import Candidates, Graph, Grouping, Maps, Output, PairScores
 
 MACRO = ("off", "veto", "factor")
+EDGE_SCORE = ("learned", "distance")
 Proposer = Callable[[Maps], Candidates]
 
 
@@ -36,6 +38,8 @@ class HGG(nn.Module):
         ohgc: the clustering with its two discriminators.
         linked: (K, K) bool, the pairs of keypoint types that the graph configuration links.
         into_detector: factor on the gradient of the grouping losses where it enters the detector.
+        threshold: if given, the edges of the first round are scored by it, less the distance of their embeddings, and
+            not by the edge discriminator.
         precision: ``fp32``, or ``bf16`` to run the detector (never the grouping) under autocast.
 
     Paper: sec. 3, Fig. 1, Fig. 2.
@@ -50,6 +54,7 @@ class HGG(nn.Module):
         linked: Bool[Tensor, "K K"],
         *,
         into_detector: float = 1.0,
+        threshold: float | None = None,
         precision: str = "fp32",
     ):
         super().__init__()
@@ -60,6 +65,7 @@ class HGG(nn.Module):
         self.gnn = gnn
         self.ohgc = ohgc
         self.into_detector = into_detector
+        self.threshold = threshold
         self.precision = precision
         self.register_buffer("linked", linked, persistent=False)
 
@@ -86,7 +92,7 @@ class HGG(nn.Module):
             embedding=scale_gradient(candidates.embedding, self.into_detector),
             score=scale_gradient(candidates.score, self.into_detector),
         )
-        return self.ohgc(self.embed(scaled))
+        return self.ohgc(self._scored(self.embed(scaled), candidates))
 
     def embed(self, candidates: Candidates) -> Graph:
         """The graph of each image after the interaction GNN, which the clustering starts from. Paper: sec. 3.1."""
@@ -95,8 +101,14 @@ class HGG(nn.Module):
 
     def score_pairs(self, candidates: Candidates, cut: float = 0.0) -> PairScores:
         """The edge discriminator's logits of the first round, less ``cut``: scores of pairs for other groupers."""
-        graph = self.embed(candidates)
-        return PairScores(graph.edge_index, self.ohgc.edge_discriminator(graph).detach() - cut)
+        graph = self._scored(self.embed(candidates), candidates)
+        return PairScores(graph.edge_index, self.ohgc.score(graph).detach() - cut)
+
+    def _scored(self, graph: Graph, candidates: Candidates) -> Graph:
+        """The graph with the scores that its edges have before the edge discriminator is asked: usually none."""
+        if self.threshold is None:
+            return graph
+        return graph.replace(edge_logit=embedding_scores(candidates, self.linked, self.threshold).logit)
 
     def grouping_parameters(self) -> list[nn.Parameter]:
         """Parameters of the GNN and the discriminators."""
@@ -138,14 +150,20 @@ def build(config: Config, *, with_detector: bool = True) -> HGG:
     )  # fmt: skip
     if g.macro not in MACRO:
         raise ValueError(f"grouping.macro: expected one of {MACRO}, got {g.macro!r}")
+    if g.edge_score not in EDGE_SCORE:
+        raise ValueError(f"grouping.edge_score: expected one of {EDGE_SCORE}, got {g.edge_score!r}")
+    learned = g.edge_score == "learned"
     pairwise = g.reading == "pairwise"  # the literal edge discriminator sees two node features and nothing else
-    ohgc = OHGC(
-        EdgeDiscriminator(
+    edges = MeanEvidence()
+    if learned:
+        edges = EdgeDiscriminator(
             g.hidden,
             edge_channels=g.hidden if pairwise else 0,
             evidence=g.evidence if pairwise else "none",
             dropout=g.dropout,
-        ),
+        )
+    ohgc = OHGC(
+        edges,
         MacroNodeDiscriminator(g.hidden, dropout=g.dropout),
         order=g.graclus,
         cut=g.cut,
@@ -159,7 +177,8 @@ def build(config: Config, *, with_detector: bool = True) -> HGG:
     )
     return HGG(
         detector, proposer, gnn, ohgc, torch.from_numpy(skeleton.linked(g.graph)),
-        into_detector=config.loss.into_detector, precision=config.train.precision,
+        into_detector=config.loss.into_detector, threshold=None if learned else config.baseline.threshold,
+        precision=config.train.precision,
     )  # fmt: skip
 
 

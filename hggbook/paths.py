@@ -99,6 +99,11 @@ def whole_file(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def slug(name: str) -> str:
+    """A name as that of a folder: letters and digits, joined by dashes."""
+    return "-".join("".join(c if c.isalnum() else " " for c in name).split())
+
+
 def find_data(name: str) -> Path:
     """A data file or folder: as named, else under ``HGGBOOK_DATA``, else under the project folder.
 

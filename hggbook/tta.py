@@ -54,7 +54,7 @@ class TestTimeHGG(HGG):
         )  # fmt: skip
         super().__init__(
             model.detector, model.propose, model.gnn, ohgc, model.linked, into_detector=model.into_detector,
-            precision=model.precision,
+            threshold=model.threshold, precision=model.precision,
         )  # fmt: skip
         self.sides, self.base, self.flip = tuple(sides), base, flip
         self.register_buffer("flip_order", torch.tensor(flip_order, device=model.linked.device), persistent=False)

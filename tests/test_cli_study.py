@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from hggbook.ablations.joint import JointStudy, run_joints
+from hggbook.ablations.rows import rows_of
 from hggbook.cli import main
 from hggbook.compare.contenders import contenders_of
 from hggbook.data.candidate_file import read_candidates
@@ -77,7 +79,7 @@ def test_the_pose_track_from_study_to_weights(home, capsys):
     assert told["weights"]["seed0"]["multicut/hgg"]["notes"]["images"] > 0
 
 
-def test_a_frozen_detector_from_scenes_to_ap(home, monkeypatch):
+def test_a_frozen_detector_from_scenes_to_ap(home, monkeypatch, capsys):
     small = [
         "detector.input_size=64", "detector.width=8", "detector.growth=4", "detector.depth=2", "data.preset=easy",
         "data.num_scenes=8", "train.batch=4", "train.pretrain_steps=2", "train.joint_steps=0", "proposal.limit=30",
@@ -119,17 +121,34 @@ def test_a_frozen_detector_from_scenes_to_ap(home, monkeypatch):
     assert told["oracle"]["ap_test"] >= told["ae"]["ap_test"]
 
     monkeypatch.setattr("hggbook.ablations.detector.FACTORS", (0.0, 1.0))
-    monkeypatch.setattr("hggbook.ablations.detector.contenders_of", fewer)
+    monkeypatch.setattr("hggbook.ablations.joint.contenders_of", fewer)
+    monkeypatch.setattr("hggbook.ablations.joint.CUTS", (0.0,))
     joint = ["ablate", "detector", "--weights", weights, "--steps", "2", "--images", "3", "--seeds", "1"]
     joint += ["--set", "loss.background=zero"]  # so that what an untrained detector finds has labels
     assert main([*joint, "--out", "joint", "--write", "joint.json"]) == 0
     runs = json.loads((home / "joint.json").read_text())["runs"]
     assert [run["factor"] for run in runs] == [0.0, 1.0]
     assert all(run["config"]["loss"]["into_detector"] == run["factor"] for run in runs)
-    kept = [load_weights(home / "joint" / "detector" / f"factor{factor}" / "seed0" / "weights.safetensors")[0]
+    kept = [load_weights(home / "joint" / "image" / f"factor-{factor}" / "seed0" / "weights.safetensors")[0]
             for factor in (0, 1)]  # fmt: skip
     differ = [not torch.equal(a, b) for a, b in zip(kept[0].detector.parameters(), kept[1].detector.parameters())]
     assert any(differ)  # the gradient came through
+
+    table = ["ablate", "table2", "--track", "image", "--weights", weights, "--steps", "2", "--images", "3"]
+    table += ["--seeds", "1", "--out", "table", "--set", "loss.background=zero", "--rows"]
+    rows = ["#1 AE", "#2 AE, multi-scale", "#3 FinalM", "#9 Edge + FinalM + IntermM", "#6 as #9, grouped by AE"]
+    assert main([*table, *rows, "as #9, macro-node veto", "--write", "table.json"]) == 0
+    said = capsys.readouterr().out
+    assert "#6 as #9, grouped by AE, seed 0: AP test hgg" in said
+    told = json.loads((home / "table.json").read_text())["rows"]
+    runs = {name: row["runs"][0] for name, row in told.items()}
+    assert {name: run["steps"] for name, run in runs.items() if run["steps"]} == {
+        "#1 AE": 2, "#3 FinalM": 2, "#9 Edge + FinalM + IntermM": 2
+    }  # fmt: skip
+    assert "hgg" not in runs["#1 AE"]  # its grouping stage was not trained
+    assert runs["#9 Edge + FinalM + IntermM"]["ae"] == runs["#6 as #9, grouped by AE"]["ae"]
+    with pytest.raises(ValueError, match="need the row '#1 AE'"):
+        run_joints(JointStudy(home / weights, 2, home / "table", "table2"), rows_of("image", rows[1:2], "table2"), [0])
 
     monkeypatch.setattr("hggbook.ablations.causes.contenders_of", fewer)
     monkeypatch.setattr("hggbook.ablations.causes.GROUPERS", tuple(few))

@@ -5,6 +5,7 @@ import torch
 
 from hggbook.config import Config, preset
 from hggbook.decode import decode
+from hggbook.grouping.groupers.scores import embedding_scores
 from hggbook.grouping.losses import grouping_losses
 from hggbook.labels import level_labels, match_candidates
 from hggbook.model import build, load_weights, save_weights
@@ -242,3 +243,42 @@ class TestConfig:
         assert config.loss.into_detector == 1e-5
         assert (config.train.learning_rate, config.detector.input_size, config.detector.stacks) == (2e-4, 512, 4)
         assert (config.grouping.reading, config.grouping.graclus) == ("literal", "random")
+
+
+def test_without_an_edge_discriminator_edges_are_scored_by_the_distance_of_embeddings():
+    settings = {"grouping.edge_score": "distance", "baseline.threshold": 0.8, "loss.edge": 0.0}
+    model = model_of(**settings)
+    assert not list(model.ohgc.edge_discriminator.parameters())
+    with torch.no_grad():
+        candidates = model.propose(model.detect(images(2)))
+        grouping = model.group(candidates)
+    first = grouping.levels[0]
+    expected = embedding_scores(candidates, model.linked, 0.8)
+    assert torch.equal(first.graph.edge_index, expected.edge_index)
+    assert torch.equal(first.edge_logit, expected.logit)
+    assert torch.equal(model.score_pairs(candidates, 0.1).logit, expected.logit - 0.1)
+    # a macro-edge: the mean over the pairs of candidates that it stands for
+    last = grouping.levels[-1]
+    member = torch.arange(len(candidates))
+    for level in grouping.levels[:-1]:
+        member = level.cluster[member]
+    widest = last.graph.edge_count.argmax()
+    i, j = last.graph.edge_index[:, widest]
+    a, b = member[expected.edge_index]
+    pairs = ((a == i) & (b == j)) | ((a == j) & (b == i))
+    assert pairs.sum() > 1
+    assert last.edge_logit[widest] == pytest.approx(float(expected.logit[pairs].mean()), abs=1e-5)
+
+
+def test_the_macro_node_losses_train_what_is_left_without_the_edge_loss():
+    settings = {"grouping.edge_score": "distance", "loss.edge": 0.0, "loss.into_detector": 1.0}
+    model = model_of(**settings).train()
+    objective = Objective(model, SMALL.override(**settings).loss, COCO.sigmas)
+    batch = annotated(2, [2, 2])
+    losses = objective(batch, True, 2)
+    losses = {name: losses[name] for name in ("edge", "macro_final", "macro_intermediate")}
+    objective.total(losses).backward()
+    assert float(losses["macro_final"].detach()) > 0
+    assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in model.gnn.parameters())
+    with pytest.raises(ValueError, match="edge_score"):
+        build(SMALL.override("grouping.edge_score=nonsense"))

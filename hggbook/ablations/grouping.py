@@ -1,4 +1,4 @@
-"""The grouping study: every row on the same data with the same budget, several seeds; one JSON file per run.
+"""Studies of the grouping stage: every row on the same data with the same budget, several seeds; one JSON file per run.
 
 A run is trained on the training part, its cut is chosen on the tune part, and both its tune and its test scores are
 written. Rows are compared, and the default is chosen, on **tune**; test is for the final claims. Runs that are there
@@ -19,9 +19,11 @@ from typing import Any
 import torch
 
 from hggbook import paths
-from hggbook.ablations.rows import DEFAULT, FROZEN, POSE, Row
-from hggbook.ablations.scoring import hgg_by_cut, on_frozen, tuned_ap
+from hggbook.ablations.rows import FROZEN, POSE, Row
+from hggbook.ablations.scoring import hgg_by_cut, on_frozen, packed, tuned_ap
 from hggbook.compare.candidates import Measured, calibrate_contender, hgg_contender, measure, once
+from hggbook.compare.contenders import contenders_of
+from hggbook.compare.intervals import share_samples
 from hggbook.config import Config, preset
 from hggbook.data.coco import in_split
 from hggbook.data.labelled import LabelledCandidates, load_labelled, simulated
@@ -49,6 +51,7 @@ class Study:
         start: file of weights trained on the pose track, for the rows that go on from them; ``{seed}`` in it stands for
             the seed.
         settings: changes to every row, as for `Config.override`.
+        name: of the study, one of `hggbook.ablations.rows.STUDIES`.
     """
 
     track: str
@@ -60,6 +63,7 @@ class Study:
     test_images: int = 0
     start: str = ""
     settings: tuple[str, ...] = ()
+    name: str = "grouping"
 
 
 def config_of(study: Study, row: Row, seed: int) -> Config:
@@ -108,26 +112,31 @@ def run(study: Study, row: Row, seed: int) -> dict[str, Any]:
     torch.set_num_threads(1)
     started, cpu = time.perf_counter(), time.process_time()
     model, trained_for = _trained(study, row, seed, config)
-    told: dict[str, Any] = {"study": "grouping", "track": study.track, "row": row.name, "group": row.group}
+    told: dict[str, Any] = {"study": study.name, "track": study.track, "row": row.name, "group": row.group}
     told |= origin | {"seed": seed, "steps": trained_for, "training_cpu_s": round(time.process_time() - cpu, 1)}
     told["training_wall_s"] = round(time.perf_counter() - started, 1)
-    told["parameters"] = sum(p.numel() for p in model.grouping_parameters())
+    told["parameters"] = 0 if row.grouper == "ae" else sum(p.numel() for p in model.grouping_parameters())
 
     if row.budget > 1:
         told["curve"] = _read_curve(place.with_suffix(""))
-    contender = hgg_contender(model, 0.0)
+    if row.grouper == "hgg":
+        contender, values = hgg_contender(model, 0.0), row.values or CUTS[study.track]
+    else:
+        contender = contenders_of(model, config, exact=False)[row.grouper]
+        values = row.values or contender.values
     # F1 and AP are of one and the same grouping.
     contender = replace(contender, make=cache(lambda cut, make=contender.make: once(make(cut))))
     tune, test = scored_images(study, config, "tune"), scored_images(study, config, "test")
-    cut, tried = calibrate_contender(contender, tune, values=CUTS[study.track])
+    cut, tried = calibrate_contender(contender, tune, values=values)
     told["cut"] = cut
     told["tune"] = {str(value): summary(found) for value, found in tried.items()}
-    at_cut = measure({"hgg": contender.make(cut)}, test.batches(64))["hgg"]
+    at_cut = measure({row.name: contender.make(cut)}, test.batches(64))[row.name]
     told["test"] = summary(at_cut)
+    told["f1_samples"] = packed(share_samples(at_cut.counts).numpy())
     if study.track == FROZEN:
         factor = config.grouping.macro == "factor"  # the poses' scores then need more than who is who
         make = hgg_by_cut(model, config) if factor else on_frozen(contender.make)
-        told |= tuned_ap(make, CUTS[FROZEN], 0.0, study.frozen)
+        told |= tuned_ap(make, values, contender.default, study.frozen)
     told |= {"images": {"tune": tune.num_images, "test": test.num_images}}
     told |= {"wall_s": round(time.perf_counter() - started, 1), "cpu_s": round(time.process_time() - cpu, 1)}
     told |= {"config": _portable(config, study), "provenance": provenance()}
@@ -149,8 +158,9 @@ def run_all(
 
     Not in the paper: the study is ours.
     """  # fmt: skip
-    if any(not (row.trained or row.goes_on) for row in rows) and all(row.name != DEFAULT for row in rows):
-        raise ValueError(f"rows: some only change what follows training and need the row {DEFAULT!r} too")
+    names = {row.name for row in rows}
+    if missing := {row.weights_of for row in rows if not (row.trained or row.goes_on)} - names:
+        raise ValueError(f"rows: some only change what follows training and need the row {min(missing)!r} too")
     waves = [[(row, seed) for seed in seeds for row in rows if row.trained == trained] for trained in (True, False)]
     results = []
     for wave in waves:
@@ -168,7 +178,7 @@ def run_all(
 
 def result_file(study: Study, row: Row, seed: int) -> Path:
     """Where a run's result is written."""
-    return study.folder / study.track / _slug(row.name) / f"seed{seed}.json"
+    return study.folder / study.track / paths.slug(row.name) / f"seed{seed}.json"
 
 
 def summary(measured: Measured) -> dict[str, float]:
@@ -199,10 +209,10 @@ def _trained(study: Study, row: Row, seed: int, config: Config) -> tuple[HGG, in
 
 
 def _start_file(study: Study, row: Row, seed: int) -> Path:
-    """The weights that a row starts from: those of the pose track, or of the default with the same seed."""
+    """The weights that a row starts from: those of the pose track, or of another row with the same seed."""
     if not row.goes_on:
-        place = study.folder / study.track / _slug(DEFAULT) / f"seed{seed}" / "weights.safetensors"
-        of = f"those of row {DEFAULT!r} with seed {seed}"
+        place = study.folder / study.track / paths.slug(row.weights_of) / f"seed{seed}" / "weights.safetensors"
+        of = f"those of row {row.weights_of!r} with seed {seed}"
     elif study.start:
         place, of = Path(study.start.format(seed=seed)), "weights trained on the pose track"
     else:
@@ -255,10 +265,6 @@ def _portable(config: Config, study: Study) -> dict[str, Any]:
     if study.track == FROZEN:
         values["data"]["train"] = Path(values["data"]["train"]).name
     return values
-
-
-def _slug(name: str) -> str:
-    return "-".join("".join(c if c.isalnum() else " " for c in name).split())
 
 
 __all__ = ["CUTS", "POSE", "Study", "config_of", "result_file", "run", "run_all", "scored_images", "summary"]

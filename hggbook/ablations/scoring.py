@@ -1,13 +1,15 @@
-"""AP of a grouping stage on a frozen detector's candidates, with the cut chosen by AP on the tune part."""
+"""Scores of a grouping stage: AP on a frozen detector's candidates, its number chosen on tune; bootstrap samples."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from hggbook.compare.ap_samples import ap_samples
 from hggbook.compare.candidates import Group, with_cut
 from hggbook.config import Config
 from hggbook.data.annotations import CocoIndex, read_annotations
@@ -39,12 +41,24 @@ class FrozenAP:
 
     def of(self, group: FrozenGroup, batch_size: int = 64) -> float:
         """AP of a grouper."""
+        return self.measures(self.results(group, batch_size))["AP"]
+
+    def results(self, group: FrozenGroup, batch_size: int = 64) -> list[dict[str, Any]]:
+        """What a grouper finds, as COCO results."""
         results = []
         for batch in self.labelled.batches(batch_size):
             found = group(batch)
             person, factor = found if isinstance(found, tuple) else (found, None)
             results += self._results(batch, person, factor)
-        return coco_ap(results, self.index, self.labelled.image_id.tolist(), self.skeleton)["AP"]
+        return results
+
+    def measures(self, results: list[dict[str, Any]]) -> dict[str, float]:
+        """COCO's measures of such results."""
+        return coco_ap(results, self.index, self.labelled.image_id.tolist(), self.skeleton)
+
+    def samples(self, results: list[dict[str, Any]]) -> np.ndarray:
+        """AP over bootstrap samples of the images (`hggbook.compare.ap_samples`)."""
+        return ap_samples(results, self.index, self.labelled.image_id.tolist(), self.skeleton)[1]
 
     def _results(self, batch: LabelledCandidates, person: Tensor, factor: Tensor | None) -> list[dict[str, Any]]:
         found = decode(batch.candidates, person, batch.to_image, self.skeleton.num_types)
@@ -79,11 +93,25 @@ def tuned_ap(
     tried = {value: round(tune.of(make(value)), 5) for value in values or (default,)}
     near = [value for value in tried if tried[value] >= max(tried.values()) - _INDISTINCT]
     chosen = min(near, key=lambda value: abs(value - default))
+    results = test.results(make(chosen))
+    measures = {name: round(value, 5) for name, value in test.measures(results).items()}
     return {
         "ap_tune": {str(value): ap for value, ap in tried.items()},
         "ap_cut": chosen,
-        "ap_test": round(test.of(make(chosen)), 5),
+        "ap_test": measures["AP"],
+        "measures_test": measures,
+        "ap_samples": packed(test.samples(results)),
     }
+
+
+def packed(samples: np.ndarray) -> str:
+    """Bootstrap samples of a share as whole ten-thousandths in one string, which keeps a result file readable."""
+    return " ".join(str(round(1e4 * float(sample))) for sample in samples)
+
+
+def unpacked(samples: str) -> np.ndarray:
+    """Inverse of `packed`."""
+    return np.array(samples.split(), dtype=float) / 1e4
 
 
 def on_frozen(make: Callable[[float], Group]) -> Callable[[float], FrozenGroup]:

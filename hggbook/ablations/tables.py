@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hggbook.ablations.rows import DEFAULT, FROZEN, ROWS
+from hggbook.ablations.differences import MEASURES, difference, value_of
+from hggbook.ablations.rows import DEFAULT, FROZEN, FULL, IMAGE, POSE, ROWS, STUDIES
+from hggbook.compare.intervals import Interval
 
 Result = dict[str, Any]
 _SHOWN = ("hgg", "contraction/hgg", "multicut/hgg", "contraction/distance", "ae")
@@ -26,7 +28,7 @@ def read_results(folder: Path, track: str) -> list[Result]:
         try:
             result = json.loads(path.read_text(encoding="utf-8"))
             results.append(result)
-            result["row"], result["seed"], result["tune"]
+            result["row"], result["seed"], result["config"]
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise ValueError(f"{path}: expected a result of a study, got {type(error).__name__}: {error}") from None
     return results
@@ -61,9 +63,7 @@ def grouping_table(results: Sequence[Result]) -> str:
     Not in the paper: the study is ours.
     """
     frozen = any(result["track"] == FROZEN for result in results)
-    by_row: dict[str, dict[int, Result]] = {}
-    for result in results:
-        by_row.setdefault(result["row"], {})[result["seed"]] = result
+    by_row = runs_by_row(results)
     default = by_row.get(DEFAULT, {})
     heads = ["varies", "row", "seeds", "F1 tune", "against default", "with cut 0", "F1 test", "perfect test", "cut"]
     heads += ["AP tune", "AP test", "against default (AP test)"] if frozen else []
@@ -254,6 +254,80 @@ def with_table(text: str, name: str, table: str) -> str:
     if not (found and closed):
         raise ValueError(f"text: expected a place for the table {name!r}, between {start} and {end}")
     return f"{before}{start}\n{table}\n{end}{after}"
+
+
+def row_tables(study: str, results: Sequence[Result], track: str) -> dict[str, str]:
+    """The tables of a study of rows by the name of their place in a text. Not in the paper: bookkeeping."""
+    if study == "grouping":
+        return grouping_tables(results, track)
+    return {f"{study} {track}": paper_table(study, results, track)}
+
+
+def paper_table(study: str, results: Sequence[Result], track: str) -> str:
+    """The rows of Table 2 or of Fig. 4a as Markdown: our numbers, and what each reading's reference row is ahead by.
+
+    The differences have a 95 % interval over images and seeds (`hggbook.ablations.differences`); ± is over seeds.
+
+    Paper: Table 2, Fig. 4a.
+    """
+    main = MEASURES[track]
+    shown = ("f1", "perfect") if track == POSE else ("ap", "ap50", "ap75", "ar", "ar50", "ar75")
+    by_row = runs_by_row(results)
+    heads = ["row", "reading", "seeds", *(_HEADS[name] for name in shown), f"{_HEADS[main]} ahead of its reference"]
+    heads += ["cut or threshold", "parameters", "CPU s"]
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for row in STUDIES[study]:
+        runs = by_row.get(row.name)
+        if not runs or track not in row.tracks:
+            continue
+        cells = [row.name, row.group, str(len(runs))]
+        cells += [_seeds([value_of(run, name) for run in runs.values()]) for name in shown]
+        reference = by_row.get(reference_of(study, row.name), {})
+        shared = runs.keys() & reference.keys()
+        cells.append(signed(difference(runs, reference, main)) if shared and runs is not reference else "")
+        cells.append(", ".join(f"{cut:g}" for cut in sorted({_chosen(run) for run in runs.values()})))
+        some = next(iter(runs.values()))
+        cells += [f"{some['parameters']:,}", f"{statistics.mean(run['training_cpu_s'] for run in runs.values()):.0f}"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def reference_of(study: str, row: str) -> str:
+    """The row that a row is compared with in the table of its study. Paper: sec. 4.2, which compares so."""
+    reading = " (literal)" if row.endswith(" (literal)") else ""
+    if study == "graphs":
+        return f"full{reading}"
+    return "#1 AE" if row.startswith(("#2", "#3", "#4", "#6", "#9")) else f"{FULL}{reading}"
+
+
+def runs_by_row(results: Sequence[Result]) -> dict[str, dict[int, Result]]:
+    """Runs by row and seed."""
+    by_row: dict[str, dict[int, Result]] = {}
+    for result in results:
+        by_row.setdefault(result["row"], {})[result["seed"]] = result
+    return by_row
+
+
+def told_score(result: Result) -> str:
+    """One run's scores, for a line of progress."""
+    if result["track"] == IMAGE:
+        groupers = [name for name in ("hgg", "ae", "oracle") if name in result]
+        return "AP test " + ", ".join(f"{name} {result[name]['ap_test']:.3f}" for name in groupers)
+    scores = f"F1 tune {tune_f1(result):.3f} test {result['test']['f1']:.3f}"
+    return scores + (f" AP test {result['ap_test']:.3f}" if "ap_test" in result else "")
+
+
+def signed(interval: Interval) -> str:
+    """A difference with its interval."""
+    return f"{interval.value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
+
+
+_HEADS = {"f1": "F1", "perfect": "people grouped perfectly"}
+_HEADS |= {name: name.upper() for name in ("ap", "ap50", "ap75", "ar", "ar50", "ar75")}
+
+
+def _chosen(run: Result) -> float:
+    return run[run["grouper"]]["ap_cut"] if run["track"] == IMAGE else run.get("ap_cut", run["cut"])
 
 
 def _seeds(values: Sequence[float]) -> str:

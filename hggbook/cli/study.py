@@ -6,7 +6,12 @@ from pathlib import Path
 
 from hggbook.cli.common import command
 
-STUDIES = ("grouping", "groupers", "causes", "detector")
+STUDIES = ("grouping", "table2", "graphs", "groupers", "causes", "detector")
+SIZES = {  # what a profile does: steps of training and images to score by track, and seeds
+    "smoke": ({"pose": 10, "frozen": 10, "image": 4}, 1, {"pose": 8, "frozen": 8, "image": 8}),
+    "cpu": ({"pose": 1000, "frozen": 400, "image": 300}, 3, {"pose": 500, "frozen": 300, "image": 300}),
+    "full": ({"pose": 7000, "frozen": 3000, "image": 20000}, 5, {"pose": 0, "frozen": 0, "image": 2000}),
+}
 
 
 def add(commands) -> None:
@@ -21,23 +26,28 @@ def add(commands) -> None:
 
     text = "Ablation studies: same budget for every row, several seeds; runs that are there already are not repeated."
     ablate = command(commands, "ablate", _ablate, text)
-    says = "grouping: variants of HGG; groupers: all groupers, same scores; causes: what each kind of error costs; "
+    says = "grouping: variants of HGG; table2, graphs: the paper's Table 2 and Fig. 4a; "
+    says += "groupers: all groupers, same scores; causes: what each kind of error costs; "
     says += "detector: how much of the grouping gradient enters it"
     ablate.add_argument("study", choices=STUDIES, help=says)
-    ablate.add_argument("--track", choices=("pose", "frozen"), default="pose", help="default: pose")
-    ablate.add_argument("--out", type=Path, default=Path("runs/ablate"), help="folder of runs and results")
+    says = "pose: simulated candidates; frozen: a detector's candidates; image: detector and all; default: pose"
+    ablate.add_argument("--track", choices=("pose", "frozen", "image"), default="pose", help=says)
+    ablate.add_argument("--profile", choices=tuple(SIZES), default="cpu", help="how much: steps, seeds, images")
+    ablate.add_argument("--out", type=Path, help="folder of runs and results; default: runs/ablate/STUDY")
     ablate.add_argument("--frozen", type=Path, help="folder that hggbook freeze wrote (track frozen)")
     ablate.add_argument("--preset", default="hard", help="simulation of the pose track; default: hard")
-    ablate.add_argument("--steps", type=int, default=800, help="of training, for a row of single budget")
-    ablate.add_argument("--seeds", type=int, default=3, help="seeds 0 to this minus one")
+    ablate.add_argument("--steps", type=int, help="of training, for a row of single budget; default: the profile's")
+    ablate.add_argument("--seeds", type=int, help="seeds 0 to this minus one; default: the profile's")
     ablate.add_argument("--seed", type=int, help="this seed only (for arrays of jobs)")
     ablate.add_argument("--rows", nargs="+", metavar="ROW", help="these rows only")
-    ablate.add_argument("--images", type=int, default=0, help="at most so many tune and test images; default: all")
+    says = "at most so many tune and test images, 0: all; default: the profile's"
+    ablate.add_argument("--images", type=int, help=says)
     ablate.add_argument("--jobs", type=int, default=1, help="runs at once, one thread each")
     ablate.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="changes to every row")
     says = "weights of the pose track, for the rows that go on from them; {seed} in it stands for the seed"
     ablate.add_argument("--start", default="", metavar="FILE", help=says)
-    ablate.add_argument("--weights", nargs="+", help="HGG's weights, one of each seed; detector: what to go on from")
+    says = "groupers, causes: HGG's weights, one of each seed; detector, track image: what to go on from"
+    ablate.add_argument("--weights", nargs="+", help=says)
     ablate.add_argument("--collect", action="store_true", help="run nothing; show the table of what is there")
     ablate.add_argument("--write", type=Path, metavar="FILE", help="also write the results as one JSON file")
     ablate.add_argument("--report", type=Path, metavar="FILE", help="also put the tables into this text")
@@ -78,33 +88,54 @@ def _freeze(args: argparse.Namespace) -> None:
 def _ablate(args: argparse.Namespace) -> None:
     from hggbook.ablations.grouping import Study
 
-    images = {"tune_images": args.images, "test_images": args.images}
-    study = Study(
-        args.track, args.steps, args.out, args.preset, args.frozen, **images, start=args.start, settings=tuple(args.set)
-    )  # fmt: skip
-    {"grouping": _grouping, "groupers": _groupers, "causes": _causes, "detector": _detector}[args.study](args, study)
+    steps, seeds, images = SIZES[args.profile]
+    args.steps = steps[args.track] if args.steps is None else args.steps
+    args.seeds = seeds if args.seeds is None else args.seeds
+    args.images = images[args.track] if args.images is None else args.images
+    args.out = Path("runs/ablate") / args.study if args.out is None else args.out
+    if args.study in ("grouping", "table2", "graphs"):
+        _rows(args)
+        return
+    limits = {"tune_images": args.images, "test_images": args.images}
+    study = Study(args.track, args.steps, args.out, args.preset, args.frozen, **limits)
+    {"groupers": _groupers, "causes": _causes, "detector": _detector}[args.study](args, study)
 
 
-def _grouping(args, study) -> None:
-    from hggbook.ablations.grouping import run_all
+def _rows(args) -> None:
+    """A study of rows, on any of its tracks."""
+    from hggbook.ablations import grouping, joint
     from hggbook.ablations.rows import rows_of
-    from hggbook.ablations.tables import compact, grouping_tables, read_results, tune_f1
+    from hggbook.ablations.tables import compact, read_results, row_tables, told_score
+    from hggbook.weights import find_weights
+
+    rows = rows_of(args.track, args.rows, args.study)
+    seeds = list(range(args.seeds)) if args.seed is None else [args.seed]
 
     def tell(result) -> None:
-        scores = f"F1 tune {tune_f1(result):.3f} test {result['test']['f1']:.3f}"
-        scores += f" AP test {result['ap_test']:.3f}" if "ap_test" in result else ""
-        print(f"{result['row']}, seed {result['seed']}: {scores} ({result['wall_s']:.0f} s)", flush=True)
+        print(f"{result['row']}, seed {result['seed']}: {told_score(result)} ({result['wall_s']:.0f} s)", flush=True)
 
-    if not args.collect:
-        seeds = range(args.seeds) if args.seed is None else [args.seed]
-        run_all(study, rows_of(args.track, args.rows), list(seeds), jobs=args.jobs, on_result=tell)
+    if args.collect:
+        pass
+    elif args.track == "image":
+        if len(args.weights or []) > 1:
+            raise ValueError("--weights: expected one name or file, which every run goes on from")
+        start = find_weights((args.weights or ["scenes-crowd"])[0])
+        study = joint.JointStudy(start, args.steps, args.out, args.study, args.images, settings=tuple(args.set))
+        joint.run_joints(study, rows, seeds, jobs=args.jobs, on_result=tell)
+    else:
+        study = grouping.Study(
+            args.track, args.steps, args.out, args.preset, args.frozen, args.images, args.images, args.start,
+            tuple(args.set), args.study,
+        )  # fmt: skip
+        grouping.run_all(study, rows, seeds, jobs=args.jobs, on_result=tell)
     results = read_results(args.out, args.track)
     if not results:
         raise ValueError(f"{args.out}: holds no results of track {args.track}")
-    tables = grouping_tables(results, args.track)
+    tables = row_tables(args.study, results, args.track)
     print("\n\n".join(tables.values()))
     if args.write:
-        _write(args.write, {"study": "grouping", "track": args.track, "rows": compact(results)})
+        told = {"study": args.study, "track": args.track, "profile": args.profile, "rows": compact(results)}
+        _write(args.write, told)
     if args.report:
         _report(args.report, tables)
 
@@ -159,17 +190,16 @@ def _causes(args, study) -> None:
 
 
 def _detector(args, study) -> None:
-    from hggbook.ablations.detector import JointStudy, run_joints
+    from hggbook.ablations.detector import run_factors
+    from hggbook.ablations.joint import JointStudy
     from hggbook.ablations.tables import detector_table
-    from hggbook.model import load_weights
     from hggbook.weights import find_weights
 
     if len(args.weights or []) != 1:
         raise ValueError("detector: expected the --weights, one name or file, that every run goes on from")
-    images = {"images": args.images} if args.images else {}
-    start = load_weights(find_weights(args.weights[0]))
-    joint = JointStudy(*start, args.steps, args.out, settings=study.settings, **images)
-    runs = run_joints(joint, range(args.seeds) if args.seed is None else [args.seed])
+    start = find_weights(args.weights[0])
+    joint = JointStudy(start, args.steps, args.out, "detector", args.images or 300, False, tuple(args.set))
+    runs = run_factors(joint, range(args.seeds) if args.seed is None else [args.seed])
     print(detector_table(runs))
     if args.write:
         _write(args.write, {"study": "detector", "track": "image", "runs": runs})

@@ -48,6 +48,13 @@ def share_interval(
     return _interval(float(share(counts.sum(0, keepdim=True).float())), share(sums))
 
 
+def share_samples(
+    counts: Int64[Tensor, "B 8"], share: Share = f1_of, *, repeats: int = 400, seed: int = 0
+) -> Float[Tensor, "R"]:
+    """A share over bootstrap samples of the images; the same seed draws the same samples of the same images."""
+    return share(_resampled(counts, repeats, seed))
+
+
 def paired_difference(
     ours: Int64[Tensor, "B 8"], theirs: Int64[Tensor, "C 8"], share: Share = f1_of, *, repeats: int = 2000,
     seed: int = 0,

@@ -82,6 +82,22 @@ class MacroNodeDiscriminator(nn.Module):
         return self.mlp(x).squeeze(1)
 
 
+class MeanEvidence(nn.Module):
+    """Scores an edge by the mean of the round-0 logits of the candidate pairs that it stands for: nothing is learned.
+
+    In place of `EdgeDiscriminator` where round 0 has scores of another origin (``grouping.edge_score=distance``).
+
+    Shapes:
+        Graph -> (E,) logits.
+
+    Choice: what Table 2's #3 ("FinalM" without "Edge") clusters by. Without the edge loss the edge discriminator gets
+    no gradient, since graclus passes none, and the paper does not say what takes its place. The embeddings do here.
+    """
+
+    def forward(self, graph: Graph) -> Float[Tensor, "E"]:
+        return graph.edge_evidence / graph.edge_count
+
+
 class OracleEdges(nn.Module):
     """An edge scorer that reads the answer: node features hold the index of the true person. For the oracle test.
 

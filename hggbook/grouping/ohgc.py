@@ -80,7 +80,7 @@ class OHGC(nn.Module):
         for step in range(self.max_rounds or graph.num_nodes + self.veto * graph.num_edges):
             if graph.num_edges == 0:
                 break
-            logit = self._score(graph)
+            logit = self.score(graph)
             weight = logit.detach() - self.cut
             admissible = weight >= 0
             cluster = self._match(graph, weight * graph.edge_count**self.pair_power, admissible, step)
@@ -102,7 +102,7 @@ class OHGC(nn.Module):
             graph = macro.with_edges(tried[macro.batch[macro.edge_index[0]]])
         return Grouping(tuple(levels), person, rounds)
 
-    def _score(self, graph: Graph) -> Float[Tensor, "E"]:
+    def score(self, graph: Graph) -> Float[Tensor, "E"]:
         """Scores the new edges; the others keep theirs: there is nothing new to be known of them."""
         new = torch.isnan(graph.edge_logit)
         if new.all():

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hggbook.ablations.grouping import Study, config_of, result_file, run, run_all
-from hggbook.ablations.rows import DEFAULT, ROWS, TRACKS, rows_of
+from hggbook.ablations.rows import DEFAULT, FULL, IMAGE, STUDIES, rows_of
 from hggbook.ablations.tables import (
     bins_table,
     compact,
@@ -19,10 +19,14 @@ from hggbook.ablations.tables import (
     spread,
     with_table,
 )
+from hggbook.compare.contenders import THRESHOLDS
 from hggbook.model import build, load_weights
 from hggbook.skeleton import COCO
 from hggbook.train import train
 
+TRACKS = sorted({(name, track) for name, rows in STUDIES.items() for row in rows for track in row.tracks} - {
+    (name, IMAGE) for name in STUDIES
+})  # fmt: skip
 TIMES = ("training_cpu_s", "training_wall_s", "wall_s", "cpu_s", "provenance")
 
 
@@ -63,12 +67,11 @@ def untimed(result):
 
 
 def test_every_row_has_a_name_of_its_own_and_describes_a_model_that_can_be_built(tmp_path):
-    assert len({row.name for row in ROWS}) == len(ROWS)
-    for track in TRACKS:
-        study = Study(track, 10, tmp_path, frozen=tmp_path)
-        places = {result_file(study, row, 0) for row in rows_of(track)}
-        assert len(places) == len(rows_of(track))
-        for row in rows_of(track):
+    for name, track in TRACKS:
+        rows = rows_of(track, study=name)
+        study = Study(track, 10, tmp_path, frozen=tmp_path, name=name)
+        assert len({result_file(study, row, 0) for row in rows}) == len({row.name for row in rows}) == len(rows)
+        for row in rows:
             config = config_of(study, row, 2)
             assert config.seed == 2
             assert config.train.joint_steps == 10 * row.budget
@@ -125,6 +128,19 @@ def test_a_larger_budget_is_scored_on_the_way_and_ends_as_an_unbroken_run(study,
     assert all(torch.equal(kept[name], unbroken[name]) for name in unbroken)
 
 
+def test_rows_can_be_of_another_grouper_and_of_another_rows_weights(study, tmp_path):
+    study = Study(**{**vars(study), "name": "table2"})
+    rows = rows_of("pose", ["#1 AE", "#3 FinalM", FULL, "as #9, macro-node veto"], "table2")
+    found = {result["row"]: result for result in run_all(study, rows, [0])}
+    assert (found["#1 AE"]["parameters"], found["#1 AE"]["steps"]) == (0, 0)
+    assert found["#1 AE"]["cut"] in THRESHOLDS
+    # clusters by the embeddings, so that there is no edge discriminator to count
+    assert found["#3 FinalM"]["parameters"] < found[FULL]["parameters"]
+    assert set(found["#3 FinalM"]["tune"]) == {str(value) for value in rows[1].values}
+    with pytest.raises(ValueError, match="need the row '#9"):
+        run_all(study, rows[:2], [0])
+
+
 def test_two_processes_give_the_results_of_one(study, tmp_path):
     rows = rows_of("pose", [DEFAULT, "literal"])
     one = run_all(study, rows, [0])
@@ -137,8 +153,12 @@ def test_unknown_rows_and_tracks_are_named(tmp_path):
         rows_of("pose", ["nonsense"])
     with pytest.raises(ValueError, match="track"):
         rows_of("air")
+    with pytest.raises(ValueError, match="study"):
+        rows_of("pose", study="nonsense")
+    with pytest.raises(ValueError, match="graphs.*frozen.*pose.*not on 'image'"):
+        rows_of("image", study="graphs")
     with pytest.raises(ValueError, match="expected the folder"):
-        config_of(Study("frozen", 1, tmp_path), ROWS[0], 0)
+        config_of(Study("frozen", 1, tmp_path), rows_of("pose")[0], 0)
 
 
 class TestTables:
