@@ -68,7 +68,7 @@ def joint_config(study: JointStudy, row: Row, seed: int) -> Config:
     grouping = preset("small").grouping
     _, config = load_weights(study.start)
     config = config.override(
-        f"seed={seed}", "train.pretrain_steps=0", f"train.joint_steps={study.steps}",
+        f"seed={seed}", "train.pretrain_steps=0", f"train.joint_steps={study.steps}", "train.batch=8",
         f"train.save_every={study.steps}", "loss.mixed=share", f"grouping.pair_power={grouping.pair_power}",
         f"grouping.least_share={grouping.least_share}",
     )  # fmt: skip
