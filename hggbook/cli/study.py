@@ -198,7 +198,7 @@ def _detector(args, study) -> None:
     if len(args.weights or []) != 1:
         raise ValueError("detector: expected the --weights, one name or file, that every run goes on from")
     start = find_weights(args.weights[0])
-    joint = JointStudy(start, args.steps, args.out, "detector", args.images or 300, False, tuple(args.set))
+    joint = JointStudy(start, args.steps, args.out, "detector", args.images or 300, False, tuple(args.set), 16)
     runs = run_factors(joint, range(args.seeds) if args.seed is None else [args.seed])
     print(detector_table(runs))
     if args.write:
