@@ -1,4 +1,4 @@
-"""``hggbook freeze | ablate | oracle``: experiments on the method."""
+"""``hggbook freeze | ablate | report | oracle``: experiments on the method."""
 
 import argparse
 import json
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hggbook.cli.common import command
 
-STUDIES = ("grouping", "table2", "graphs", "groupers", "causes", "detector")
+STUDIES = ("grouping", "table2", "graphs", "clustering", "groupers", "causes", "detector")
 SIZES = {  # what a profile does: steps of training and images to score by track, and seeds
     "smoke": ({"pose": 10, "frozen": 10, "image": 4}, 1, {"pose": 8, "frozen": 8, "image": 8}),
     "cpu": ({"pose": 1000, "frozen": 400, "image": 300}, 3, {"pose": 500, "frozen": 300, "image": 300}),
@@ -27,6 +27,7 @@ def add(commands) -> None:
     text = "Ablation studies: same budget for every row, several seeds; runs that are there already are not repeated."
     ablate = command(commands, "ablate", _ablate, text)
     says = "grouping: variants of HGG; table2, graphs: the paper's Table 2 and Fig. 4a; "
+    says += "clustering: its rounds and their order, of the runs of table2; "
     says += "groupers: all groupers, same scores; causes: what each kind of error costs; "
     says += "detector: how much of the grouping gradient enters it"
     ablate.add_argument("study", choices=STUDIES, help=says)
@@ -48,9 +49,19 @@ def add(commands) -> None:
     ablate.add_argument("--start", default="", metavar="FILE", help=says)
     says = "groupers, causes: HGG's weights, one of each seed; detector, track image: what to go on from"
     ablate.add_argument("--weights", nargs="+", help=says)
+    says = "clustering: the study table2 whose runs are looked at; default: runs/ablate/table2"
+    ablate.add_argument("--runs", type=Path, metavar="FOLDER", help=says)
     ablate.add_argument("--collect", action="store_true", help="run nothing; show the table of what is there")
     ablate.add_argument("--write", type=Path, metavar="FILE", help="also write the results as one JSON file")
     ablate.add_argument("--report", type=Path, metavar="FILE", help="also put the tables into this text")
+
+    report = command(commands, "report", _report_claims, "Hold the recorded runs against the paper's claims.")
+    says = "folder of recorded runs, as `hggbook ablate --write` makes them; default: the project's results"
+    report.add_argument("--results", type=Path, help=says)
+    report.add_argument("--into", type=Path, metavar="FILE", help="also put the tables into this text")
+    says = "folder of reference runs; say where these differ, and exit with 1 if they do"
+    report.add_argument("--compare", type=Path, metavar="FOLDER", help=says)
+    report.add_argument("--tolerance", type=float, default=0.02, help="on mean F1 and AP of a row; default: 0.02")
 
     oracle = command(commands, "oracle", _oracle, "Check that OHGC with oracle scores finds a pose file's true people.")
     oracle.add_argument("annotations", help="COCO keypoint file (json or json.gz)")
@@ -96,6 +107,9 @@ def _ablate(args: argparse.Namespace) -> None:
     if args.study in ("grouping", "table2", "graphs"):
         _rows(args)
         return
+    if args.study == "clustering":
+        _clustering(args)
+        return
     limits = {"tune_images": args.images, "test_images": args.images}
     study = Study(args.track, args.steps, args.out, args.preset, args.frozen, **limits)
     {"groupers": _groupers, "causes": _causes, "detector": _detector}[args.study](args, study)
@@ -138,6 +152,18 @@ def _rows(args) -> None:
         _write(args.write, told)
     if args.report:
         _report(args.report, tables)
+
+
+def _clustering(args) -> None:
+    from hggbook.ablations.clustering import study_clustering
+    from hggbook.provenance import provenance
+
+    folder = args.runs or Path("runs/ablate/table2")
+    told = {"study": "clustering", "track": "pose", "profile": args.profile, "preset": args.preset}
+    told |= study_clustering(folder, args.preset, args.images, tuple(args.set)) | {"provenance": provenance()}
+    print(json.dumps({name: value for name, value in told.items() if name != "provenance"}, indent=1))
+    if args.write:
+        _write(args.write, told)
 
 
 def _groupers(args, study) -> None:
@@ -205,6 +231,24 @@ def _detector(args, study) -> None:
         _write(args.write, {"study": "detector", "track": "image", "runs": runs})
     if args.report:
         _report(args.report, {"detector": detector_table(runs)})
+
+
+def _report_claims(args: argparse.Namespace) -> int:
+    from hggbook.ablations.claims import Judge, Recorded, read_paper
+    from hggbook.ablations.report import changes, counts_table, report_tables, verdict_table
+
+    for folder in (args.results, args.compare):
+        if folder is not None and not folder.is_dir():
+            raise ValueError(f"{folder}: expected a folder of recorded runs")
+    judge = Judge(read_paper(), Recorded(args.results))
+    print(verdict_table(judge), counts_table(judge), sep="\n\n")
+    if args.into:
+        _report(args.into, report_tables(judge))
+    if not args.compare:
+        return 0
+    found = changes(judge, Judge(judge.paper, Recorded(args.compare)), args.tolerance)
+    print("\n".join(found) if found else f"agrees with {args.compare} within {args.tolerance:g}")
+    return 1 if found else 0
 
 
 def _report(path: Path, tables) -> None:
