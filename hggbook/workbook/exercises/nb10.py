@@ -1,0 +1,164 @@
+"""Exercises and questions of notebook 10, ablations."""
+
+from typing import Any
+
+import torch
+
+from hggbook.workbook.exercises import Exercise, Question, call
+from hggbook.workbook.solutions import nb10 as solutions
+
+TRIALS = 40
+COMPARISONS = {
+    "a": "same seeds, data and steps; the cut of each chosen on tune images",
+    "b": "ours tuned, the baseline with the threshold of its paper",
+    "c": "same steps, but ours starts from weights trained on the task before",
+    "d": "of both methods the best of five seeds is reported",
+    "e": "a diverged run of one side is left out",
+    "f": "twice the parameters, and the wiring gets the credit",
+}
+REASONS = {
+    "a": "one thing changes, both sides are tuned alike, and test is only looked at",
+    "b": "one side is tuned to these candidates and the other is not; its threshold belongs to another detector",
+    "c": "the steps before count too: ours has had a larger budget",
+    "d": "the best of five says what luck can do, and more so for the method that varies more; report the mean",
+    "e": "to diverge is something that this loss weight does; leaving it out keeps only its good days",
+    "f": "two things changed, size and wiring; the sentence picks one of them",
+}
+
+
+def _scores(seed: int) -> tuple[list[float], list[float], list[list[int]]]:
+    """Two lists of correlated scores, and draws of their images."""
+    generator = torch.Generator().manual_seed(seed)
+    images = 3 + seed % 8
+    common = torch.rand(images, generator=generator, dtype=torch.float64)
+    ours, theirs = (
+        (common + 0.2 * torch.rand(images, generator=generator, dtype=torch.float64)).round(decimals=3).tolist()
+        for _ in range(2)
+    )
+    return ours, theirs, torch.randint(images, (25, images), generator=generator).tolist()
+
+
+def check_interval(answer: Any) -> str | None:
+    """Exercise 10.e1: the paired bootstrap interval on random scores."""
+    for seed in range(TRIALS):
+        ours, theirs, draws = _scores(seed)
+        found = call(answer, list(ours), list(theirs), [list(draw) for draw in draws])
+        low, high = (float(value) for value in found)
+        expected = solutions.interval(ours, theirs, draws)
+        if abs(low - expected[0]) > 1e-9 or abs(high - expected[1]) > 1e-9:
+            told = f"ours {ours}, theirs {theirs}, {len(draws)} draws, the first two {draws[:2]}"
+            return f"{told}: expected [{expected[0]:.4f}, {expected[1]:.4f}], got [{low:.4f}, {high:.4f}]"
+    return None
+
+
+def check_effects(answer: Any) -> str | None:
+    """Exercise 10.e2: two effects and their interaction."""
+    for seed in range(TRIALS):
+        generator = torch.Generator().manual_seed(seed)
+        score = torch.randint(500, 700, (2, 2), generator=generator).div(10).tolist()
+        found = tuple(float(value) for value in call(answer, [list(row) for row in score]))
+        expected = solutions.effects(score)
+        if len(found) != 3:
+            return f"expected three numbers, got {len(found)}"
+        if any(abs(a - b) > 1e-6 for a, b in zip(found, expected)):
+            told = ", ".join(f"{value:.1f}" for value in expected)
+            return f"score = {score}: expected {told}, got {', '.join(f'{value:.1f}' for value in found)}"
+    return None
+
+
+def check_fair(answer: Any) -> str | None:
+    """Exercise 10.e3: which comparisons are fair."""
+    if callable(answer) or not isinstance(answer, str | list | tuple | set | frozenset):
+        return f"expected letters, such as {{'a', 'b'}}, got {answer!r}"
+    named = {str(letter).strip().lower() for letter in answer}
+    if unknown := sorted(named - set(COMPARISONS)):
+        return f"expected letters from a to f, got {', '.join(map(repr, unknown))}"
+    if unfair := sorted(named - solutions.FAIR):
+        return f"{unfair[0]} is not fair: {REASONS[unfair[0]]}"
+    if missing := solutions.FAIR - named:
+        return f"{len(missing)} more of the six is fair: look for the one that breaks none of the rules"
+    return None
+
+
+EXERCISES = (
+    Exercise(
+        "10.e1",
+        "Write interval(ours, theirs, draws): the paired bootstrap interval of the difference of means.",
+        check_interval,
+        (
+            "For every draw one number: the mean of ours over its images, less the mean of theirs over the same ones.",
+            "An image that was drawn twice counts twice. Use the same draw for both sides: that is the pairing.",
+            "differences = [mean(ours[k] - theirs[k] for k in draw) for draw in draws]; "
+            "then numpy.quantile(differences, [0.025, 0.975]).",
+        ),
+    ),
+    Exercise(
+        "10.e2",
+        "Write effects(score): the effect of X without Y, with Y, and their interaction.",
+        check_effects,
+        (
+            "The effect of X is a difference of two scores in which Y is the same.",
+            "score[1][0] - score[0][0] is the effect without Y. With Y, the second index is 1 in both.",
+            "The interaction is the effect with Y less the effect without: zero if the two do not care for each other.",
+        ),
+    ),
+    Exercise(
+        "10.e3",
+        "Which of the comparisons a to f are fair? Answer with a set of letters.",
+        check_fair,
+        (
+            "Ask of each: do the two sides differ in one thing only, and has each had the same care and the same luck?",
+            "Care is tuning; budget is everything that was ever trained; luck is what is left out or picked.",
+            "Only one of the six breaks no rule.",
+        ),
+    ),
+)
+
+QUESTIONS = (
+    Question(
+        "10.q1",
+        "The 95 % interval of a difference of AP is [-0.004, +0.012]. What may you write?",
+        {
+            "a": "The change has no effect.",
+            "b": "These runs cannot tell whether the change helps; if it does, by about a point at most.",
+            "c": "The change helps by 0.4 points.",
+        },
+        "b",
+        {
+            "a": "An interval that holds zero also holds +0.01: no effect was shown, which is not the same.",
+            "b": "It is also worth saying what it would take to tell: more images if they are few, else more seeds.",
+            "c": "That is the middle of the interval, and chance alone could have put it there.",
+        },
+    ),
+    Question(
+        "10.q2",
+        "On the track pose, row #6 (grouped by AE) is not run at all. Why?",
+        {
+            "a": "AE greedy takes too long on COCO's crowds.",
+            "b": "Without images there is no tune set.",
+            "c": "It would be row #1 over again: no loss can reach the candidates or their embeddings there.",
+        },
+        "c",
+        {
+            "a": "AE greedy is among the fastest groupers; row #1 runs it there.",
+            "b": "There is one: the images whose number leaves 1 when divided by 20.",
+            "c": "#6 asks whether the losses improve the detector, and the track pose has none to improve.",
+        },
+    ),
+    Question(
+        "10.q3",
+        "The paper has 2.8 AP over AE: 2.0 by the edge discriminator, then 0.8 by the macro-node losses. "
+        "What would a row with the macro-node losses alone have to show, if the two parts do not interact?",
+        {
+            "a": "2.8 AP over AE",
+            "b": "0.8 AP over AE",
+            "c": "any gain over AE",
+        },
+        "b",
+        {
+            "a": "That is what both bring together.",
+            "b": "Then the losses bring the same with the edge loss as without it. (#3 has the final one only.)",
+            "c": "A gain of another size would be an interaction, one of the same size would not.",
+        },
+    ),
+)
