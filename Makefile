@@ -1,5 +1,6 @@
 # make book   sets everything up, executes every notebook and binds the pages: runs/$(PROFILE)/index.html
 # make test   sets everything up and runs the tests (which execute the notebooks too)
+# make nightly  the same, with every notebook of the book executed twice and compared
 # make lab    sets everything up and opens JupyterLab on notebooks/
 # make doctor says what is installed, what is missing and how to mend it
 # make lock   works out requirements.lock anew (after a change of the dependencies)
@@ -25,13 +26,16 @@ export PIP_NO_INPUT := 1
 export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := book
-.PHONY: book test lab doctor lock setup clean
+.PHONY: book test nightly lab doctor lock setup clean
 
 book: $(STAMP)
 	@$(BIN)/hggbook book --profile $(PROFILE) --seed $(SEED) $(ARGS)
 
 test: $(STAMP)
 	@$(BIN)/python -m pytest $(ARGS)
+
+nightly: $(STAMP)
+	@HGGBOOK_NIGHTLY=1 $(BIN)/python -m pytest $(ARGS)
 
 lab: $(STAMP)
 	@$(BIN)/jupyter lab --notebook-dir=notebooks $(ARGS)
