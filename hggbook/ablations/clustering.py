@@ -209,7 +209,8 @@ def _mean(facts: list[dict[str, Any]]) -> dict[str, Any]:
     told = {name: value for name, value in facts[0].items() if isinstance(value, str)}
     for name in facts[0].keys() - told.keys():
         values = [each[name] for each in facts]
-        told[name] = max(values) if name == "most_rounds" else round(sum(values) / len(values), 5)
+        same = name == "images"  # of every seed
+        told[name] = max(values) if same or name == "most_rounds" else round(sum(values) / len(values), 5)
     return dict(sorted(told.items())) | {"cut": [each["cut"] for each in facts], "seeds": len(facts)}
 
 

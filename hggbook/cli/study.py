@@ -6,7 +6,9 @@ from pathlib import Path
 
 from hggbook.cli.common import command
 
-STUDIES = ("grouping", "table2", "graphs", "clustering", "groupers", "causes", "detector")
+SURVEYS = {"crowd": {"smoke": 6, "cpu": 200, "full": 500}, "runtime": {"smoke": 2, "cpu": 40, "full": 100}}
+SURVEYS |= {"clustering": {"smoke": 8, "cpu": 500, "full": 0}}  # images that each profile looks at
+STUDIES = ("grouping", "table2", "graphs", "crowd", "runtime", "clustering", "groupers", "causes", "detector")
 SIZES = {  # what a profile does: steps of training and images to score by track, and seeds
     "smoke": ({"pose": 10, "frozen": 10, "image": 4}, 1, {"pose": 8, "frozen": 8, "image": 8}),
     "cpu": ({"pose": 1000, "frozen": 400, "image": 300}, 3, {"pose": 500, "frozen": 300, "image": 300}),
@@ -27,7 +29,8 @@ def add(commands) -> None:
     text = "Ablation studies: same budget for every row, several seeds; runs that are there already are not repeated."
     ablate = command(commands, "ablate", _ablate, text)
     says = "grouping: variants of HGG; table2, graphs: the paper's Table 2 and Fig. 4a; "
-    says += "clustering: its rounds and their order, of the runs of table2; "
+    says += "crowd, clustering: overlap sweep, rounds and their order, of the runs of table2; "
+    says += "runtime: of those of both; "
     says += "groupers: all groupers, same scores; causes: what each kind of error costs; "
     says += "detector: how much of the grouping gradient enters it"
     ablate.add_argument("study", choices=STUDIES, help=says)
@@ -49,8 +52,8 @@ def add(commands) -> None:
     ablate.add_argument("--start", default="", metavar="FILE", help=says)
     says = "groupers, causes: HGG's weights, one of each seed; detector, track image: what to go on from"
     ablate.add_argument("--weights", nargs="+", help=says)
-    says = "clustering: the study table2 whose runs are looked at; default: runs/ablate/table2"
-    ablate.add_argument("--runs", type=Path, metavar="FOLDER", help=says)
+    says = "crowd, clustering, runtime: folder of the studies table2 and graphs whose runs are looked at"
+    ablate.add_argument("--runs", type=Path, default=Path("runs/ablate"), metavar="FOLDER", help=says)
     ablate.add_argument("--collect", action="store_true", help="run nothing; show the table of what is there")
     ablate.add_argument("--write", type=Path, metavar="FILE", help="also write the results as one JSON file")
     ablate.add_argument("--report", type=Path, metavar="FILE", help="also put the tables into this text")
@@ -102,13 +105,14 @@ def _ablate(args: argparse.Namespace) -> None:
     steps, seeds, images = SIZES[args.profile]
     args.steps = steps[args.track] if args.steps is None else args.steps
     args.seeds = seeds if args.seeds is None else args.seeds
-    args.images = images[args.track] if args.images is None else args.images
+    if args.images is None:
+        args.images = SURVEYS[args.study][args.profile] if args.study in SURVEYS else images[args.track]
     args.out = Path("runs/ablate") / args.study if args.out is None else args.out
     if args.study in ("grouping", "table2", "graphs"):
         _rows(args)
         return
-    if args.study == "clustering":
-        _clustering(args)
+    if args.study in SURVEYS:
+        _survey(args)
         return
     limits = {"tune_images": args.images, "test_images": args.images}
     study = Study(args.track, args.steps, args.out, args.preset, args.frozen, **limits)
@@ -154,16 +158,23 @@ def _rows(args) -> None:
         _report(args.report, tables)
 
 
-def _clustering(args) -> None:
+def _survey(args) -> None:
+    """A study that trains nothing and looks at the runs of others."""
     from hggbook.ablations.clustering import study_clustering
+    from hggbook.ablations.surveys import study_crowd, study_runtime
     from hggbook.provenance import provenance
 
-    folder = args.runs or Path("runs/ablate/table2")
-    told = {"study": "clustering", "track": "pose", "profile": args.profile, "preset": args.preset}
-    told |= study_clustering(folder, args.preset, args.images, tuple(args.set)) | {"provenance": provenance()}
-    print(json.dumps({name: value for name, value in told.items() if name != "provenance"}, indent=1))
+    table2, graphs, settings = args.runs / "table2", args.runs / "graphs", tuple(args.set)
+    told = {"study": args.study, "profile": args.profile, "preset": args.preset}
+    if args.study == "clustering":
+        told |= study_clustering(table2, args.preset, args.images, settings)
+    elif args.study == "crowd":
+        told |= study_crowd(table2, args.preset, args.images, settings=settings)
+    else:
+        told |= study_runtime(table2, graphs, args.preset, args.images, settings)
+    print(json.dumps(told, indent=1))
     if args.write:
-        _write(args.write, told)
+        _write(args.write, told | {"provenance": provenance()})
 
 
 def _groupers(args, study) -> None:
