@@ -221,7 +221,7 @@ QUESTIONS = (
     ),
     Question(
         "09.q3",
-        "With multi-scale testing a learned grouper suddenly leaves everybody in pieces, AE greedy does not. What first?",
+        "With multi-scale testing a learned grouper leaves everybody in pieces, AE greedy does not. What first?",
         {
             "a": "Train the detector longer.",
             "b": "Choose the grouper's cut anew, on other images, with the same views.",
