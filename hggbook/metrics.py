@@ -161,12 +161,13 @@ def image_counts(
 
 @dataclass(frozen=True)
 class CandidateErrors:
-    """What is wrong with each candidate of a grouping. Several may be true of one.
+    """What is wrong with each candidate of a grouping, in the words of `image_counts`. Several may be true of one.
 
     Attributes:
         split: (N,) an inlier outside the cluster that holds most of its person's inliers.
         merge: (N,) an inlier in a cluster of which another person has more inliers.
-        background: (N,) nobody's keypoint, in a cluster with an inlier.
+        stray: (N,) no inlier, and in a wrong pair: background in a cluster with an inlier, or a duplicate with another
+            person's.
 
     Of equally large parts, the one in the cluster (the one of the person) of the lower number is where it belongs.
 
@@ -175,11 +176,11 @@ class CandidateErrors:
 
     split: Bool[Tensor, "N"]
     merge: Bool[Tensor, "N"]
-    background: Bool[Tensor, "N"]
+    stray: Bool[Tensor, "N"]
 
 
 def candidate_errors(person: Int64[Tensor, "N"], targets: Targets) -> CandidateErrors:
-    """Which candidates a grouping put in the wrong place; the words are those of `image_counts`.
+    """Which candidates a grouping put in the wrong place.
 
     Args:
         person: (N,) cluster of each candidate, numbered over the batch; -1 = left out, a cluster of its own.
@@ -193,12 +194,10 @@ def candidate_errors(person: Int64[Tensor, "N"], targets: Targets) -> CandidateE
     if person.shape != targets.person.shape:
         raise ValueError(f"candidate errors: {len(targets.person)} candidates have targets, {len(person)} a cluster")
     inlier = (targets.person >= 0) & targets.counts
-    stranger = (targets.person < 0) & (targets.duplicate < 0) & targets.counts
     cluster = torch.where(person < 0, -(person < 0).cumsum(0), person)
     cluster = torch.unique(cluster, return_inverse=True)[1]
     clusters, people = int(cluster.max()) + 1 if len(cluster) else 0, len(targets.batch)
-    mine, owner = cluster[inlier], targets.person[inlier]
-    cell, size = torch.unique(mine * people + owner, return_counts=True)
+    cell, size = torch.unique(cluster[inlier] * people + targets.person[inlier], return_counts=True)
     row, column = cell // max(people, 1), cell % max(people, 1)
 
     def largest(groups: int, of: Tensor, which: Tensor, number: int) -> Tensor:
@@ -209,8 +208,11 @@ def candidate_errors(person: Int64[Tensor, "N"], targets: Targets) -> CandidateE
 
     home, holder = largest(people, column, row, clusters), largest(clusters, row, column, people)
     split, merge = torch.zeros_like(inlier), torch.zeros_like(inlier)
-    split[inlier], merge[inlier] = home[owner] != mine, holder[mine] != owner
-    return CandidateErrors(split, merge, stranger & (holder[cluster] >= 0))
+    split[inlier] = home[targets.person[inlier]] != cluster[inlier]
+    merge[inlier] = holder[cluster[inlier]] != targets.person[inlier]
+    inliers = torch.bincount(cluster[inlier], minlength=clusters)[cluster]
+    own = torch.where(targets.duplicate >= 0, _lookup(cell, size, cluster * people + targets.duplicate), 0)
+    return CandidateErrors(split, merge, ~inlier & targets.counts & (inliers > own))
 
 
 def _share(part, whole):
