@@ -186,7 +186,8 @@ EXERCISES = (
         (
             "How does F1 depend on which types are exchanged? Try sets of equal size.",
             "An exchange costs AP only where the two people's keypoints lie apart.",
-            "Exchange some types above the waist in one, as many below the waist in the other; one or two are too few.",
+            "Exchange some types above the waist in one, as many below it in the other. One or two are too few; with "
+            "all six a pose has the other person's legs and, nearly, the other person's rest: it is that person.",
         ),
     ),
 )

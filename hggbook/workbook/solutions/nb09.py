@@ -172,10 +172,11 @@ SOLUTIONS = {
         },
     ),
     "09.e4": Solution(
-        ({0, 1, 2, 3, 4, 5}, {11, 12, 13, 14, 15, 16}),
+        ({0, 1, 2}, {11, 12, 13}),
         {
             "the same grouping twice": ({0, 1, 2}, {0, 1, 2}),
-            "other numbers of types, another F1": ({0, 1}, {11, 12, 13, 14, 15, 16}),
+            "other numbers of types, another F1": ({0, 1}, {11, 12, 13}),
+            "all below the waist, so that only names are exchanged": ({0, 1, 2, 3, 4, 5}, {11, 12, 13, 14, 15, 16}),
             "too small a difference": ({0}, {11}),
             "both above the waist": ({0, 1, 2, 3, 4, 5}, {5, 6, 7, 8, 9, 10}),
             "no such type": ({0, 1, 2, 3, 4, 5}, {12, 13, 14, 15, 16, 17}),
