@@ -42,21 +42,26 @@ def check_hits(answer: Any) -> str | None:
     return None
 
 
-def _list_of_hits(seed: int) -> tuple[list[bool], int]:
+def _counted(seed: int) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]], list[list[int]]]:
+    """Pairs counted in a few images for two groupers, and draws of images with replacement."""
     generator = torch.Generator().manual_seed(seed)
-    length = seed // 10
-    found = (torch.rand(length, generator=generator) < 0.6).tolist()
-    return found, max(1, sum(found) + int(torch.randint(0, 3, (1,), generator=generator)))
+    images, draws = 1 + seed // 20, 1 + seed // 40
+    sides = torch.randint(0, 12, (2, images, 3), generator=generator)
+    sides[:, :, 0] += 1  # a true positive at least: F1 of every draw is defined
+    drawn = torch.randint(0, images, (draws, images), generator=generator)
+    ours, theirs = ([tuple(counts) for counts in side] for side in sides.tolist())
+    return ours, theirs, drawn.tolist()
 
 
-def check_average_precision(answer: Any) -> str | None:
-    """Exercise 09.e2: interpolated average precision."""
+def check_paired_differences(answer: Any) -> str | None:
+    """Exercise 09.e2: what one grouper is ahead in each bootstrap draw."""
     for seed in range(TRIALS):
-        found, people = _list_of_hits(seed)
-        expected = solutions.average_precision(found, people)
-        result = float(call(answer, list(found), people))
-        if not abs(result - expected) < 1e-6:  # NaN too
-            return f"hits {found}, {people} people: expected {expected:.4f}, got {result:.4f}"
+        ours, theirs, draws = _counted(seed)
+        expected = solutions.paired_differences(ours, theirs, draws)
+        result = [float(v) for v in call(answer, list(ours), list(theirs), draws)]
+        if len(result) != len(expected) or not all(abs(r - e) < 1e-6 for r, e in zip(result, expected)):  # NaN too
+            told = [round(value, 4) for value in expected], [round(value, 4) for value in result]
+            return f"ours {ours}, theirs {theirs}, draws {draws}: expected {told[0]}, got {told[1]}"
     return None
 
 
@@ -160,12 +165,12 @@ EXERCISES = (
     ),
     Exercise(
         "09.e2",
-        "Write average_precision(hits, people): the mean of the interpolated precision at 101 recalls.",
-        check_average_precision,
+        "Write paired_differences(ours, theirs, draws): the difference of F1 in each bootstrap draw.",
+        check_paired_differences,
         (
-            "After n poses with r hits: precision r / n, recall r / people.",
-            "At a recall, take the highest precision of all places with that recall or a higher one.",
-            "A recall that is never reached has precision 0, and counts in the mean: always divide by 101.",
+            "An image that was drawn twice counts twice.",
+            "Add the counts of the drawn images first, then take F1 once: 2 tp / (2 tp + fp + fn).",
+            "Both groupers get the same draw; the result has one number a draw, ours minus theirs.",
         ),
     ),
     Exercise(
