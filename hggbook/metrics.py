@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from hggbook.types import Targets
@@ -157,6 +157,62 @@ def image_counts(
         "mixed": total(people_in > 1, image_of_cluster),
     }
     return torch.stack([columns[field.name] for field in dataclasses.fields(GroupingCounts)], dim=1)
+
+
+@dataclass(frozen=True)
+class CandidateErrors:
+    """What is wrong with each candidate of a grouping, in the words of `image_counts`. Several may be true of one.
+
+    Attributes:
+        split: (N,) an inlier outside the cluster that holds most of its person's inliers.
+        merge: (N,) an inlier in a cluster of which another person has more inliers.
+        stray: (N,) no inlier, and in a wrong pair: background in a cluster with an inlier, or a duplicate with another
+            person's.
+
+    Of equally large parts, the one in the cluster (the one of the person) of the lower number is where it belongs.
+
+    Not in the paper: for pictures of errors.
+    """
+
+    split: Bool[Tensor, "N"]
+    merge: Bool[Tensor, "N"]
+    stray: Bool[Tensor, "N"]
+
+
+def candidate_errors(person: Int64[Tensor, "N"], targets: Targets) -> CandidateErrors:
+    """Which candidates a grouping put in the wrong place.
+
+    Args:
+        person: (N,) cluster of each candidate, numbered over the batch; -1 = left out, a cluster of its own.
+        targets: what each candidate really is; one whose ``counts`` is False has no error.
+
+    Raises:
+        ValueError: a different number of candidates in the two.
+
+    Not in the paper: it reports AP only.
+    """
+    if person.shape != targets.person.shape:
+        raise ValueError(f"candidate errors: {len(targets.person)} candidates have targets, {len(person)} a cluster")
+    inlier = (targets.person >= 0) & targets.counts
+    cluster = torch.where(person < 0, -(person < 0).cumsum(0), person)
+    cluster = torch.unique(cluster, return_inverse=True)[1]
+    clusters, people = int(cluster.max()) + 1 if len(cluster) else 0, len(targets.batch)
+    cell, size = torch.unique(cluster[inlier] * people + targets.person[inlier], return_counts=True)
+    row, column = cell // max(people, 1), cell % max(people, 1)
+
+    def largest(groups: int, of: Tensor, which: Tensor, number: int) -> Tensor:
+        """For each group the ``which`` (0 to number - 1) with the largest part, the lower one if equal; -1 if none."""
+        key = torch.full((groups,), -1, dtype=torch.int64, device=of.device)
+        key = key.scatter_reduce_(0, of, size * number + (number - 1 - which), "amax")
+        return torch.where(key >= 0, number - 1 - key % max(number, 1), -1)
+
+    home, holder = largest(people, column, row, clusters), largest(clusters, row, column, people)
+    split, merge = torch.zeros_like(inlier), torch.zeros_like(inlier)
+    split[inlier] = home[targets.person[inlier]] != cluster[inlier]
+    merge[inlier] = holder[cluster[inlier]] != targets.person[inlier]
+    inliers = torch.bincount(cluster[inlier], minlength=clusters)[cluster]
+    own = torch.where(targets.duplicate >= 0, _lookup(cell, size, cluster * people + targets.duplicate), 0)
+    return CandidateErrors(split, merge, ~inlier & targets.counts & (inliers > own))
 
 
 def _share(part, whole):

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hggbook.metrics import GroupingCounts, grouping_counts, image_counts
+from hggbook.metrics import GroupingCounts, candidate_errors, grouping_counts, image_counts
 from hggbook.types import Targets
 
 
@@ -184,3 +184,54 @@ def test_counts_of_images_add_up_to_those_of_the_batch(seed):
         here = image == i
         part = Targets(owner[here], twin[here], truth.counts[here], truth.annotated, truth.batch)
         assert GroupingCounts(*rows[i].tolist()) == grouping_counts(cluster[here], part)
+
+
+def errors(cluster, person, duplicate=None, counts=None):
+    found = candidate_errors(torch.tensor(cluster, dtype=torch.int64), targets(person, duplicate, counts))
+    return tuple(flag.nonzero()[:, 0].tolist() for flag in (found.split, found.merge, found.stray))
+
+
+def test_a_candidate_in_the_wrong_person_is_split_off_and_among_others():
+    assert errors([0, 0, 1, 1, 1], [0, 0, 0, 1, 1]) == ([2], [2], [])
+
+
+def test_of_equal_halves_the_lower_number_is_home():
+    assert errors([5, 5, 3, 3], [0, 0, 0, 0]) == ([0, 1], [], [])
+    assert errors([0, 0, 0, 0], [1, 1, 0, 0]) == ([], [0, 1], [])
+
+
+def test_who_is_nobodys_keypoint_and_yet_in_a_person():
+    assert errors([0, 0, 0, 1, 1, -1], [0, 0, -1, -1, -1, -1]) == ([], [], [2])
+    own, other = [-1, -1, 0, -1, -1], [-1, -1, 1, -1, -1]
+    assert errors([0, 0, 0, 1, 1], [0, 0, -1, 1, 1], duplicate=own) == ([], [], [])
+    assert errors([0, 0, 0, 1, 1], [0, 0, -1, 1, 1], duplicate=other) == ([], [], [2])
+
+
+def test_candidates_in_crowds_have_no_errors():
+    assert errors([0, 0, 0, 1], [0, 0, -1, 0], counts=[True, True, False, False]) == ([], [], [])
+
+
+@pytest.mark.parametrize(("cluster", "person"), [([], []), ([0], [-1]), ([-1], [0]), ([0, 0], [-1, -1])])
+def test_no_errors_where_nothing_can_be_wrong(cluster, person):
+    assert errors(cluster, person) == ([], [], [])
+    with pytest.raises(ValueError, match="candidates have targets"):
+        errors([*cluster, 0], person)
+
+
+@given(groupings())
+def test_errors_are_there_where_the_counts_say_so(grouping):
+    cluster, person, duplicate, counts = grouping
+    split, merge, stray = errors(*grouping)
+    found = count(*grouping)
+    assert bool(split) == (found.splits > 0)
+    assert bool(merge) == (found.merges > 0)
+    rows = [i for i in range(len(cluster)) if counts[i]]
+    assert {*split, *merge, *stray} <= {*rows}
+    for i in rows:  # a stray is whoever is no inlier and has a wrong pair, by the definition
+        together = [j for j in rows if j != i and cluster[i] == cluster[j] >= 0 and person[j] >= 0]
+        assert (i in stray) == (person[i] < 0 and any(person[j] != duplicate[i] for j in together))
+    moved = [p for p in {person[i] for i in rows} - {-1} if sum(person[i] == p for i in rows) > 1]
+    wrong = {person[i] for i in split}
+    held = {cluster[i] for i in (*merge, *stray)}
+    whole = [p for p in moved if p not in wrong and not any(person[i] == p and cluster[i] in held for i in rows)]
+    assert len(whole) == found.perfect
