@@ -26,28 +26,17 @@ REASONS = {
 }
 
 
-def _scores(seed: int) -> tuple[list[float], list[float], list[list[int]]]:
-    """Two lists of correlated scores, and draws of their images."""
-    generator = torch.Generator().manual_seed(seed)
-    images = 3 + seed % 8
-    common = torch.rand(images, generator=generator, dtype=torch.float64)
-    ours, theirs = (
-        (common + 0.2 * torch.rand(images, generator=generator, dtype=torch.float64)).round(decimals=3).tolist()
-        for _ in range(2)
-    )
-    return ours, theirs, torch.randint(images, (25, images), generator=generator).tolist()
-
-
-def check_interval(answer: Any) -> str | None:
-    """Exercise 10.e1: the paired bootstrap interval on random scores."""
+def check_holm(answer: Any) -> str | None:
+    """Exercise 10.e1: Holm's rule on random p-values."""
     for seed in range(TRIALS):
-        ours, theirs, draws = _scores(seed)
-        found = call(answer, list(ours), list(theirs), [list(draw) for draw in draws])
-        low, high = (float(value) for value in found)
-        expected = solutions.interval(ours, theirs, draws)
-        if abs(low - expected[0]) > 1e-9 or abs(high - expected[1]) > 1e-9:
-            told = f"ours {ours}, theirs {theirs}, {len(draws)} draws, the first two {draws[:2]}"
-            return f"{told}: expected [{expected[0]:.4f}, {expected[1]:.4f}], got [{low:.4f}, {high:.4f}]"
+        generator = torch.Generator().manual_seed(seed)
+        rows, alpha = 1 + seed % 7, (0.05, 0.1, 0.2)[seed % 3]
+        # some small, some not, spread so that Holm's bounds lie between them
+        p = (alpha / rows * 2.5 * torch.rand(rows, generator=generator, dtype=torch.float64)).round(decimals=4).tolist()
+        found = [bool(value) for value in call(answer, list(p), alpha)]
+        expected = solutions.holm(p, alpha)
+        if found != expected:
+            return f"p_values = {p}, alpha = {alpha}: expected {expected}, got {found}"
     return None
 
 
@@ -83,13 +72,12 @@ def check_fair(answer: Any) -> str | None:
 EXERCISES = (
     Exercise(
         "10.e1",
-        "Write interval(ours, theirs, draws): the paired bootstrap interval of the difference of means.",
-        check_interval,
+        "Write holm(p_values, alpha): which rows hold if the chance of any false alarm may be alpha at most.",
+        check_holm,
         (
-            "For every draw one number: the mean of ours over its images, less the mean of theirs over the same ones.",
-            "An image that was drawn twice counts twice. Use the same draw for both sides: that is the pairing.",
-            "differences = [mean(ours[k] - theirs[k] for k in draw) for draw in draws]; "
-            "then numpy.quantile(differences, [0.025, 0.975]).",
+            "Sort the rows by their p-value, but remember where each one stood.",
+            "The k-th smallest of n, counted from 0, is held against alpha / (n - k). The bound grows as you go.",
+            "Stop at the first p-value above its bound: that row and all after it do not hold, whatever their bounds.",
         ),
     ),
     Exercise(

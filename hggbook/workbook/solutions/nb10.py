@@ -1,27 +1,25 @@
 """Solutions of notebook 10, ablations. Written for reading: plain loops, one step a line."""
 
-import numpy as np
-
 from hggbook.workbook.solutions import Solution
 
 
-def interval(ours: list[float], theirs: list[float], draws: list[list[int]]) -> tuple[float, float]:
-    """The paired bootstrap interval of a difference of means. Not in the paper: it gives one number a row.
+def holm(p_values: list[float], alpha: float) -> list[bool]:
+    """Which rows hold, with at most a chance of alpha for any false alarm among them. Not in the paper.
 
     Args:
-        ours, theirs: a score of every image.
-        draws: lists of image numbers, drawn with replacement.
+        p_values: one a row.
+        alpha: e.g. 0.05.
 
     Returns:
-        The 2.5 % and the 97.5 % quantile of the differences.
+        Whether each row holds, in the order given.
     """
-    differences = []
-    for draw in draws:
-        one = sum(ours[k] for k in draw) / len(draw)
-        other = sum(theirs[k] for k in draw) / len(draw)
-        differences.append(one - other)
-    low, high = np.quantile(differences, [0.025, 0.975])
-    return float(low), float(high)
+    order = sorted(range(len(p_values)), key=lambda row: p_values[row])
+    holds = [False] * len(p_values)
+    for place, row in enumerate(order):
+        if p_values[row] > alpha / (len(p_values) - place):
+            break
+        holds[row] = True
+    return holds
 
 
 def effects(score: list[list[float]]) -> tuple[float, float, float]:
@@ -38,25 +36,26 @@ def effects(score: list[list[float]]) -> tuple[float, float, float]:
 FAIR = {"a"}
 
 
-def _unpaired(ours, theirs, draws):
-    other = draws[1:] + draws[:1]
-    found = [np.mean([ours[k] for k in a]) - np.mean([theirs[k] for k in b]) for a, b in zip(draws, other)]
-    return tuple(np.quantile(found, [0.025, 0.975]))
+def _each_alone(p_values, alpha):
+    return [p <= alpha for p in p_values]
 
 
-def _of_the_mean(ours, theirs, draws):
-    found = [np.mean([ours[k] - theirs[k] for k in draw]) for draw in draws]
-    return tuple(np.mean(found) + np.array([-1.96, 1.96]) * np.std(found))
+def _bonferroni(p_values, alpha):
+    return [p <= alpha / len(p_values) for p in p_values]
 
 
-def _both_sides(ours, theirs, draws):
-    one, other = ([np.mean([side[k] for k in draw]) for draw in draws] for side in (ours, theirs))
-    return np.quantile(one, 0.025) - np.quantile(other, 0.975), np.quantile(one, 0.975) - np.quantile(other, 0.025)
+def _in_given_order(p_values, alpha):
+    holds = [False] * len(p_values)
+    for row, p in enumerate(p_values):
+        if p > alpha / (len(p_values) - row):
+            break
+        holds[row] = True
+    return holds
 
 
-def _ninety(ours, theirs, draws):
-    found = [np.mean([ours[k] - theirs[k] for k in draw]) for draw in draws]
-    return tuple(np.quantile(found, [0.05, 0.95]))
+def _without_stopping(p_values, alpha):
+    order = sorted(range(len(p_values)), key=lambda row: p_values[row])
+    return [p <= alpha / (len(p_values) - order.index(row)) for row, p in enumerate(p_values)]
 
 
 def _of_y(score):
@@ -76,12 +75,12 @@ def _whole(score):
 
 SOLUTIONS = {
     "10.e1": Solution(
-        interval,
+        holm,
         {
-            "each side has a draw of its own": _unpaired,
-            "mean and 1.96 standard deviations": _of_the_mean,
-            "difference of two intervals": _both_sides,
-            "90 % instead of 95 %": _ninety,
+            "every row by itself": _each_alone,
+            "Bonferroni: alpha / n for all": _bonferroni,
+            "not sorted": _in_given_order,
+            "does not stop": _without_stopping,
         },
     ),
     "10.e2": Solution(
