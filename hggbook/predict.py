@@ -16,7 +16,7 @@ from hggbook.decode import decode
 from hggbook.evaluate import to_coco_results
 from hggbook.model import HGG
 from hggbook.skeleton import SKELETONS, Skeleton
-from hggbook.types import Batch, Candidates, Poses
+from hggbook.types import Batch, Candidates, Output, Poses
 
 Group = Callable[[Candidates], Int64[Tensor, "N"]]
 
@@ -37,6 +37,25 @@ class Found:
 
     picture: Picture
     image_id: int
+    poses: Poses
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Everything that a model made of one picture, for looking at.
+
+    Attributes:
+        image: (h, w, 3) the picture.
+        batch: its network input.
+        output: maps, candidates and grouping, in pixels of the network input.
+        poses: the people, in pixels of the picture; the highest score first.
+
+    Not in the paper: output.
+    """
+
+    image: UInt8[np.ndarray, "h w 3"]
+    batch: Batch
+    output: Output
     poses: Poses
 
 
@@ -101,6 +120,19 @@ def predict(
     model = model.to(device).eval()
     group = group or (lambda candidates: model.group(candidates).person)
     return _predict(model, config, pictures, group, batch_size, device, min_score, most)
+
+
+@torch.no_grad()
+def look(model: HGG, config: Config, image: UInt8[np.ndarray, "h w 3"], *, min_score: float = 0.0) -> Seen:
+    """One picture through the model, with every intermediate result kept; the people are those of `predict`.
+
+    Paper: sec. 3 (inference).
+    """
+    batch = prepare([image], config.detector.input_size)
+    output = model(batch.images)
+    num_types = SKELETONS[config.skeleton].num_types
+    poses = decode(output.candidates, output.grouping.person, batch.to_image, num_types)
+    return Seen(image, batch, output, best_people(inside(poses, image.shape[1], image.shape[0]), min_score))
 
 
 def best_people(poses: Poses, min_score: float = 0.0, most: int = 0) -> Poses:

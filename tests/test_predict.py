@@ -16,7 +16,18 @@ from hggbook.decode import decode
 from hggbook.evaluate import coco_ap
 from hggbook.model import build
 from hggbook.overlay import draw_overlay
-from hggbook.predict import ROW, Found, best_people, coco_image, coco_results, inside, only_scenes, predict, prepare
+from hggbook.predict import (
+    ROW,
+    Found,
+    best_people,
+    coco_image,
+    coco_results,
+    inside,
+    look,
+    only_scenes,
+    predict,
+    prepare,
+)
 from hggbook.predict import rows as listed
 from hggbook.skeleton import COCO
 from hggbook.tta import with_views
@@ -84,12 +95,16 @@ def test_pictures_come_out_alike_in_any_batch_and_order(trained):
 def test_it_is_the_models_own_pass_decoded(trained):
     model, config = trained
     image = scenes(1)[0].image
-    (found,) = predict(model, config, [Picture(image, "")])
+    (found,) = predict(model, config, [Picture(image, "")], min_score=0.2)
     batch = prepare([image], config.detector.input_size)
     with torch.no_grad():
         output = model(batch.images)
-    poses = best_people(inside(decode(output.candidates, output.grouping.person, batch.to_image, 17), 192, 192))
+    poses = decode(output.candidates, output.grouping.person, batch.to_image, 17)
+    poses = best_people(inside(poses, 192, 192), 0.2)
     torch.testing.assert_close(found.poses.keypoints, poses.keypoints)
+    seen = look(model, config, image, min_score=0.2)
+    torch.testing.assert_close(seen.poses.keypoints, poses.keypoints)
+    torch.testing.assert_close(seen.output.candidates.xy, output.candidates.xy)
 
 
 def test_another_grouper_and_several_views_are_used(trained):

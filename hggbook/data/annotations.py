@@ -59,12 +59,22 @@ def read_image(path: str | os.PathLike, *, upright: bool = False) -> UInt8[np.nd
         data = Path(path).read_bytes()
     except OSError as error:
         raise ValueError(f"image {path}: cannot be read: {error.strerror}") from None
-    flags = cv2.IMREAD_COLOR | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
-    image = decode_bytes(data, flags)
+    return image_of(data, str(path), upright=upright)
+
+
+def image_of(data: bytes, name: str, *, upright: bool = False) -> UInt8[np.ndarray, "h w 3"]:
+    """`read_image` of a file that is in memory already.
+
+    Raises:
+        ValueError: cut short, or not an image; ``name`` is named.
+
+    Not in the paper: input reading.
+    """
+    image = decode_bytes(data, cv2.IMREAD_COLOR | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION))
     if image is None:
         if data[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypheim"):
-            raise ValueError(f"image {path}: expected an image file, got HEIC, which is not read here: save it as JPEG")
-        raise ValueError(f"image {path}: expected an image file, got {len(data)} bytes that do not decode (corrupt?)")
+            raise ValueError(f"image {name}: expected an image file, got HEIC, which is not read here: save it as JPEG")
+        raise ValueError(f"image {name}: expected an image file, got {len(data)} bytes that do not decode (corrupt?)")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 

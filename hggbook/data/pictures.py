@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from hggbook.data.annotations import decode_bytes, read_image
+from hggbook.data.annotations import decode_bytes, image_of
 
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".avif", ".jp2", ".heic", ".heif")
 VIDEOS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv")
@@ -130,26 +130,35 @@ def read_photograph(path: str | os.PathLike, *, as_stored: bool = False) -> UInt
             camera writes such a file.
 
     Raises:
-        ValueError: see `read_image`.
+        ValueError: file missing, cut short, or not an image.
 
     Not in the paper: input reading.
     """
-    opacity = _opacity(Path(path))
-    image = read_image(path, upright=not as_stored and opacity is None)
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise ValueError(f"image {path}: cannot be read: {error.strerror}") from None
+    return photograph_of(data, str(path), as_stored=as_stored)
+
+
+def photograph_of(data: bytes, name: str, *, as_stored: bool = False) -> UInt8[np.ndarray, "h w 3"]:
+    """`read_photograph` of a file that is in memory already.
+
+    Raises:
+        ValueError: cut short, or not an image; ``name`` is named.
+
+    Not in the paper: input reading.
+    """
+    opacity = _opacity(data)
+    image = image_of(data, name, upright=not as_stored and opacity is None)
     if opacity is None:
         return image
     return np.rint(image * opacity + 255.0 * (1.0 - opacity)).astype(np.uint8)
 
 
-def _opacity(path):
-    """(h, w, 1) in [0, 1], None for an opaque picture; what cannot be read is for `read_image` to say."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(2)
-            if start == b"\xff\xd8":  # JPEG has none, and is what most photographs are
-                return None
-            data = start + file.read()
-    except OSError:
+def _opacity(data):
+    """(h, w, 1) in [0, 1], None for an opaque picture; what is none is for `image_of` to say."""
+    if data.startswith(b"\xff\xd8"):  # JPEG has none, and is what most photographs are
         return None
     image = decode_bytes(data, cv2.IMREAD_UNCHANGED)
     if image is None or image.ndim != 3 or image.shape[2] != 4 or not np.issubdtype(image.dtype, np.integer):
