@@ -6,7 +6,9 @@ same notebook executed by papermill, by a test and by a reader starts in three d
 
 import contextlib
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -102,6 +104,41 @@ def whole_file(path: Path) -> Iterator[Path]:
 def slug(name: str) -> str:
     """A name as that of a folder: letters and digits, joined by dashes."""
     return "-".join("".join(c if c.isalnum() else " " for c in name).split())
+
+
+def empty_folder(path: Path) -> None:
+    """Nothing to be overwritten.
+
+    Raises:
+        ValueError: ``path`` exists already and is not an empty folder.
+
+    Not in the paper: housekeeping.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise ValueError(f"{path}: expected a folder that is empty or does not exist yet")
+
+
+@contextlib.contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Lets a folder be filled whole or not at all: gives one beside it, renamed to ``path`` if nothing was raised.
+
+    Raises:
+        ValueError: ``path`` exists already and is not an empty folder.
+
+    Not in the paper: housekeeping.
+    """
+    empty_folder(path)
+    path = path.absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", suffix=".partial", dir=path.parent))
+    try:
+        temporary.chmod(0o755)
+        yield temporary
+        if path.exists():
+            path.rmdir()
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def find_data(name: str) -> Path:

@@ -38,13 +38,14 @@ FLOORS = {
     "hggbook.weights": 4,
     "hggbook.train": 4,
     "hggbook.evaluate": 4,
-    "hggbook.predict": 4,
     "hggbook.freeze": 4,
     "hggbook.compare": 4.5,  # evaluation of several groupers, below the ablations
+    "hggbook.predict": 4.5,  # writes what evaluation reads
     "hggbook.provenance": 4.6,
     "hggbook.ablations": 5,
     "hggbook.benchmark": 5,
     "hggbook.viz": 5,
+    "hggbook.overlay": 5.5,
     "hggbook.widgets": 5,
     "hggbook.workbook": 6,
     "hggbook.doctor": 6,

@@ -64,3 +64,28 @@ def test_two_environments_that_link_to_one_program_are_two(tmp_path):
     one, two = (str(tmp_path / name / "python") for name in ("one", "two"))
     assert not paths.same_python(one, two)
     assert paths.same_python(one, str(tmp_path / "one" / "python3"))
+
+
+def _fill_half(path):
+    with paths.whole_folder(path) as folder:
+        (folder / "half").touch()
+        raise KeyboardInterrupt
+
+
+def test_a_folder_is_filled_whole_or_not_at_all(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        _fill_half(tmp_path / "in" / "out")
+    assert list((tmp_path / "in").iterdir()) == []
+    (tmp_path / "empty").mkdir()
+    with paths.whole_folder(tmp_path / "empty") as folder:
+        (folder / "file").touch()
+        assert not any((tmp_path / "empty").iterdir())
+    assert [p.name for p in (tmp_path / "empty").iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_a_folder_that_holds_something_is_left_alone(tmp_path, kind):
+    (tmp_path / "out").touch() if kind == "file" else (tmp_path / "out" / "mine").mkdir(parents=True)
+    with pytest.raises(ValueError, match="out: expected a folder that is empty"):
+        _fill_half(tmp_path / "out")
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]

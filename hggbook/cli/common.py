@@ -3,6 +3,8 @@
 import argparse
 from collections.abc import Callable
 
+GROUPERS = ("hgg", "ae", "contraction", "multicut", "spectral", "bones")
+
 
 def command(commands, name: str, run: Callable[[argparse.Namespace], int | None], text: str) -> argparse.ArgumentParser:
     """Declares a command whose help is ``text``; ``run`` gives its exit status, None for 0."""
@@ -75,3 +77,65 @@ def dataset_of(args: argparse.Namespace, config):
     if args.limit:
         dataset = dataset.select(dataset.image_ids[: args.limit].tolist())
     return dataset
+
+
+def add_grouper(sub: argparse.ArgumentParser, weights: str, threshold: str) -> None:
+    """``--grouper``, ``--weights``, ``--scores``, ``--cut``, ``--threshold``; the help names the two defaults given.
+
+    `hgg_has_a_part` checks that they fit together, `grouper_of` makes the grouper.
+    """
+    sub.add_argument("--grouper", choices=GROUPERS, default="hgg", help="default: hgg")
+    sub.add_argument("--weights", metavar="NAME|FILE", help=f"HGG's, by name or file; default: {weights}")
+    sub.add_argument(
+        "--scores", choices=("hgg", "embedding"),
+        help="of pairs, for contraction, multicut, spectral, bones: HGG's first round (default), or embedding distance",
+    )  # fmt: skip
+    sub.add_argument(
+        "--cut", type=float, help="lowest logit of one person, by HGG's scores; default: as tuned with the weights"
+    )
+    sub.add_argument(
+        "--threshold", type=float, help=f"largest distance in a person, by embedding; default: {threshold}"
+    )
+
+
+def hgg_has_a_part(args: argparse.Namespace) -> bool:
+    """Whether the grouping that the arguments of `add_grouper` ask for uses HGG's scores.
+
+    Raises:
+        ValueError: an argument that would not be looked at.
+    """
+    alone = args.grouper in ("hgg", "ae")
+    if alone and args.scores:
+        raise ValueError(f"--scores: not for {args.grouper}, which has its own")
+    learned = args.grouper == "hgg" or (not alone and args.scores != "embedding")
+    if learned and args.threshold is not None:
+        raise ValueError("--threshold: HGG's scores know no embedding distance; use --cut")
+    if not learned and args.cut is not None:
+        raise ValueError("--cut: is of HGG's scores; for embedding distance use --threshold")
+    return learned
+
+
+def grouper_of(args: argparse.Namespace, skeleton, model, config):
+    """Candidates -> person of each: the grouper that the arguments ask for."""
+    import torch
+
+    from hggbook.grouping import groupers
+
+    threshold = args.threshold if args.threshold is not None else config.baseline.threshold if config else 1.0
+    if args.grouper == "ae":
+        return groupers.AEGreedy(skeleton.greedy_order, threshold=threshold)
+    if args.grouper == "hgg":
+        if args.cut is not None:
+            model.ohgc.cut = args.cut
+        return lambda candidates: model.group(candidates).person
+    by_pairs = {
+        "contraction": groupers.Contraction,
+        "multicut": groupers.Multicut,
+        "spectral": groupers.Spectral,
+        "bones": lambda: groupers.GreedyBones(skeleton.bones),
+    }[args.grouper]()
+    if args.scores == "embedding":
+        linked = torch.from_numpy(skeleton.linked("full"))
+        return lambda candidates: by_pairs(candidates, groupers.embedding_scores(candidates, linked, threshold))
+    cut = args.cut if args.cut is not None else config.grouping.cut
+    return lambda candidates: by_pairs(candidates, model.score_pairs(candidates, cut))

@@ -5,9 +5,8 @@ import json
 from pathlib import Path
 
 from hggbook import paths
-from hggbook.cli.common import add_machine, command, machine
+from hggbook.cli.common import add_grouper, add_machine, command, grouper_of, hgg_has_a_part, machine
 
-GROUPERS = ("hgg", "ae", "contraction", "multicut", "spectral", "bones")
 WEIGHTS = "pose-grouper"
 _PAIRS_AT_ONCE = 200_000  # of candidates, over a batch of images: HGG holds some hundred numbers for each
 
@@ -19,19 +18,7 @@ def add(commands) -> None:
     group.add_argument("file", metavar="FILE", help="candidates as JSON; README.md describes the format")
     group.add_argument("--out", required=True, metavar="RESULTS", help="COCO results file to write")
     group.add_argument("--groups", metavar="FILE", help="also write the person of every candidate, in FILE's own order")
-    group.add_argument("--grouper", choices=GROUPERS, default="hgg", help="default: hgg")
-    group.add_argument("--weights", metavar="NAME|FILE", help=f"HGG's, by name or file; default: {WEIGHTS}")
-    group.add_argument(
-        "--scores", choices=("hgg", "embedding"),
-        help="of pairs, for contraction, multicut, spectral, bones: HGG's first round (default), or embedding distance",
-    )  # fmt: skip
-    group.add_argument(
-        "--cut", type=float, help="lowest logit of one person, by HGG's scores; default: as tuned with the weights"
-    )
-    group.add_argument(
-        "--threshold", type=float,
-        help="largest distance in a person, by embedding; default: as tuned if --weights are named, else 1",
-    )  # fmt: skip
+    add_grouper(group, WEIGHTS, "as tuned if --weights are named, else 1")
     add_machine(group)
 
 
@@ -54,7 +41,7 @@ def _group(args: argparse.Namespace) -> None:
         _check_fit(found, config, args)
     elif len(found.candidates) and not found.candidates.embedding.shape[1]:
         raise ValueError(f"candidate file {args.file}: has no embeddings, by which these are to be grouped")
-    person = _in_batches(found.candidates, _grouper(args, found.skeleton, model, config), device)
+    person = _in_batches(found.candidates, grouper_of(args, found.skeleton, model, config), device)
     poses = decode(found.candidates, person, found.to_image, found.skeleton.num_types)
     write_results(to_coco_results(poses, found.image_id), args.out)
     if args.groups:
@@ -68,14 +55,7 @@ def _group(args: argparse.Namespace) -> None:
 
 def _check(args):
     """Refuses arguments that would not be looked at; says whether HGG has a part in the grouping."""
-    alone = args.grouper in ("hgg", "ae")
-    if alone and args.scores:
-        raise ValueError(f"--scores: not for {args.grouper}, which has its own")
-    learned = args.grouper == "hgg" or (not alone and args.scores != "embedding")
-    if learned and args.threshold is not None:
-        raise ValueError("--threshold: HGG's scores know no embedding distance; use --cut")
-    if not learned and args.cut is not None:
-        raise ValueError("--cut: is of HGG's scores; for embedding distance use --threshold")
+    learned = hgg_has_a_part(args)
     written = [Path(name).resolve() for name in (args.file, args.out, args.groups) if name]
     if len(set(written)) < len(written):
         raise ValueError("FILE, --out, --groups: expected different files")
@@ -95,32 +75,6 @@ def _check_fit(found, config, args):
             f"candidate file {args.file}: weights {weights} expect embeddings of {config.detector.embedding} numbers, "
             f"these have {d or 'none'}"
         )
-
-
-def _grouper(args, skeleton, model, config):
-    """Candidates -> person of each: the grouper that the arguments ask for."""
-    import torch
-
-    from hggbook.grouping import groupers
-
-    threshold = args.threshold if args.threshold is not None else config.baseline.threshold if config else 1.0
-    if args.grouper == "ae":
-        return groupers.AEGreedy(skeleton.greedy_order, threshold=threshold)
-    if args.grouper == "hgg":
-        if args.cut is not None:
-            model.ohgc.cut = args.cut
-        return lambda candidates: model.group(candidates).person
-    by_pairs = {
-        "contraction": groupers.Contraction,
-        "multicut": groupers.Multicut,
-        "spectral": groupers.Spectral,
-        "bones": lambda: groupers.GreedyBones(skeleton.bones),
-    }[args.grouper]()
-    if args.scores == "embedding":
-        linked = torch.from_numpy(skeleton.linked("full"))
-        return lambda candidates: by_pairs(candidates, groupers.embedding_scores(candidates, linked, threshold))
-    cut = args.cut if args.cut is not None else config.grouping.cut
-    return lambda candidates: by_pairs(candidates, model.score_pairs(candidates, cut))
 
 
 def _in_batches(candidates, group, device):

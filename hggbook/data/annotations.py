@@ -42,8 +42,13 @@ def read_annotations(path: str | os.PathLike, skeleton: Skeleton = COCO) -> Coco
     return index
 
 
-def read_image(path: str | os.PathLike) -> UInt8[np.ndarray, "h w 3"]:
-    """An image file as (h, w, 3) uint8 RGB, in the orientation in which it is stored.
+def read_image(path: str | os.PathLike, *, upright: bool = False) -> UInt8[np.ndarray, "h w 3"]:
+    """An image file as (h, w, 3) uint8 RGB: 16 bits are cut to 8, grey is spread, transparency is not looked at.
+
+    Args:
+        path: of the file.
+        upright: turn the image as its orientation tag says, as every viewer does. The default gives it as it is stored,
+            which is what COCO annotates.
 
     Raises:
         ValueError: file missing, cut short, or not an image.
@@ -54,14 +59,40 @@ def read_image(path: str | os.PathLike) -> UInt8[np.ndarray, "h w 3"]:
         data = Path(path).read_bytes()
     except OSError as error:
         raise ValueError(f"image {path}: cannot be read: {error.strerror}") from None
-    image = None
-    if _is_whole(data):
-        with contextlib.suppress(cv2.error):
-            flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-            image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
+    return image_of(data, str(path), upright=upright)
+
+
+def image_of(data: bytes, name: str, *, upright: bool = False) -> UInt8[np.ndarray, "h w 3"]:
+    """`read_image` of a file that is in memory already.
+
+    Raises:
+        ValueError: cut short, or not an image; ``name`` is named.
+
+    Not in the paper: input reading.
+    """
+    image = decode_bytes(data, cv2.IMREAD_COLOR | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION))
     if image is None:
-        raise ValueError(f"image {path}: expected an image file, got {len(data)} bytes that do not decode (corrupt?)")
+        if data[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypheim"):
+            raise ValueError(f"image {name}: expected an image file, got HEIC, which is not read here: save it as JPEG")
+        raise ValueError(f"image {name}: expected an image file, got {len(data)} bytes that do not decode (corrupt?)")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def decode_bytes(data: bytes, flags: int) -> np.ndarray | None:
+    """The image in the bytes of a file as OpenCV gives it for ``flags``; None if it is cut short or no image.
+
+    Not in the paper: input reading.
+    """
+    if not _is_whole(data):
+        return None
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # the caller says what is wrong, once
+    try:
+        return cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
+    except cv2.error:
+        return None
+    finally:
+        cv2.utils.logging.setLogLevel(level)
 
 
 def read_checked(path: str | os.PathLike, skeleton: Skeleton) -> dict[str, Any]:

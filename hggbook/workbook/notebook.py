@@ -25,6 +25,7 @@ from matplotlib.figure import Figure
 from hggbook import paths, viz, widgets
 from hggbook.provenance import provenance
 from hggbook.workbook import exercises, results
+from hggbook.workbook.upload import Upload
 
 PROFILES = ("smoke", "cpu", "full")
 
@@ -53,6 +54,7 @@ class Context:
         self._started = time.monotonic()
         self._records: dict[str, results.Record] = {}
         self._figures = 0
+        self._uploads: dict[str, Upload] = {}
         self._checker = exercises.Checker(exercises.load(notebook))
 
     def pick(self, *, smoke: Any, cpu: Any, full: Any) -> Any:
@@ -88,6 +90,15 @@ class Context:
     def chooser(self, render, options, advise, *, label: str) -> None:
         """Show a picture whose next step the reader chooses; see `hggbook.widgets.chooser`."""
         self._figures += widgets.chooser(render, options, advise, label=label)
+
+    def upload(self, *, label: str) -> Upload:
+        """Show a button to choose a picture file with; see `hggbook.workbook.upload`.
+
+        A cell that is run again shows the same one, with the file that was chosen.
+        """
+        upload = self._uploads.setdefault(label, Upload(label))
+        upload.show()
+        return upload
 
     def table(self, header: list[str], rows: list[list[Any]], *, caption: str) -> None:
         """Show a small table as HTML with a caption and header cells; numbers keep three decimals."""

@@ -3,7 +3,7 @@
 import pytest
 
 from hggbook import paths, widgets
-from hggbook.workbook import exercises, notebook, runner
+from hggbook.workbook import exercises, notebook, runner, upload
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def displayed(monkeypatch) -> list[dict]:
     def keep(shown, raw=False):
         found.append(shown if raw else {"text/html": shown.data})
 
-    for module in (widgets, exercises, notebook):
+    for module in (widgets, exercises, notebook, upload):
         monkeypatch.setattr(module, "display", keep)
     return found
 

@@ -1,0 +1,164 @@
+"""``hggbook predict``: photographs in; COCO results, a table and overlays out, whole or not at all."""
+
+import csv
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from hggbook.cli import main
+from hggbook.config import preset
+from hggbook.data.annotations import read_annotations
+from hggbook.data.scenes import render_scene, scene_config
+from hggbook.evaluate import coco_ap
+from hggbook.model import build, save_weights
+from hggbook.predict import ROW
+
+SIZES = [(192, 192), (240, 160)]
+GROUPERS = ("hgg", "ae", "contraction", "multicut", "spectral", "bones")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Two scenes as photographs ``in/0.png`` and ``in/1.png``, in a folder that is the working directory."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    for i, (width, height) in enumerate(SIZES):
+        scene = render_scene(scene_config("easy", width=width, height=height), 2 + i)
+        cv2.imwrite(f"in/{i}.png", scene.image[:, :, ::-1])
+    return tmp_path
+
+
+def found(folder, *arguments, status=0):
+    """Runs the command into ``out`` and gives results, images and table."""
+    assert main(["predict", *arguments, "--out", "out", "--device", "cpu"]) == status
+    with open("out/people.csv", newline="") as file:
+        table = list(csv.reader(file))
+    assert tuple(table[0]) == ROW
+    results, images = (json.loads((folder / "out" / f"{name}.json").read_text()) for name in ("results", "images"))
+    return results, images, table[1:]
+
+
+def test_people_of_a_folder_are_written_in_every_form(folder, capsys):
+    results, document, table = found(folder, "in")
+    said = capsys.readouterr()
+    people = f"{len(results)} {'person' if len(results) == 1 else 'people'}"
+    assert said.out == f"2 pictures, {people} (hgg, weights scenes-tiny); written: out\n"
+    assert "weights scenes-tiny were trained on synthetic scenes only" in said.err
+    assert [(i["id"], i["file_name"], i["width"], i["height"]) for i in document["images"]] == [
+        (1, "in/0.png", 192, 192), (2, "in/1.png", 240, 160),
+    ]  # fmt: skip
+    assert document["info"]["trained_on"] == "synthetic scenes only"
+    assert {r["image_id"] for r in results} == {1, 2}
+    assert all(r["score"] >= 0.2 for r in results)
+    listed = {(row[0], row[3]) for row in table}
+    assert len(listed) == len(results)
+    shown = sum(score > 0 for r in results for score in r["keypoints"][2::3])
+    assert len(table) == shown
+    overlays = sorted(p.name for p in (folder / "out/overlays").iterdir())
+    assert overlays == ["000001_0.jpg", "000002_1.jpg"]
+    assert cv2.imread("out/overlays/000002_1.jpg").shape == (320, 480, 3)
+    assert sorted(p.name for p in folder.iterdir()) == ["in", "out"]
+
+
+def test_pycocotools_reads_what_is_written(folder):
+    results, _, _ = found(folder, "in", "--min-score", "0")
+    index = read_annotations("out/images.json")
+    assert coco_ap(results, index)["AP"] == -1  # nothing is annotated, and nothing fails
+
+
+def test_good_files_are_done_and_bad_ones_named(folder, capsys):
+    (folder / "in/2.jpg").write_bytes(b"\xff\xd8\xff no photograph")
+    (folder / "in/notes.txt").write_text("x")
+    results, document, _ = found(folder, "in", "gone.png", status=1)
+    said = capsys.readouterr()
+    assert said.out.endswith("2 refused; written: out\n")
+    errors = [line for line in said.err.splitlines() if "hggbook predict: " in line]
+    assert len(errors) == 4  # two refused, one passed over, one warning of the weights
+    assert any("image in/2.jpg: expected an image file" in line for line in errors)
+    assert any("gone.png: expected a picture" in line for line in errors)
+    assert [i["file_name"] for i in document["images"]] == ["in/0.png", "in/1.png"]
+    assert [(r["file"], r["refused"]) for r in document["info"]["remarks"]] == [
+        ("in", False), ("gone.png", True), ("in/2.jpg", True),
+    ]  # fmt: skip
+    assert results
+
+
+def test_a_picture_without_people_gives_an_empty_valid_result(folder):
+    cv2.imwrite("wall.png", np.full((50, 80, 3), 128, np.uint8))
+    results, document, table = found(folder, "wall.png", "--min-score", "0.5")
+    assert (results, table) == ([], [])
+    assert len(document["images"]) == 1
+    assert (folder / "out/overlays/000001_wall.jpg").is_file()
+
+
+def test_frames_of_a_video_are_numbered_and_limited(folder, capsys):
+    video = cv2.VideoWriter("clip.avi", cv2.VideoWriter_fourcc(*"MJPG"), 10.0, (96, 64))
+    for _ in range(6):
+        video.write(np.full((64, 96, 3), 90, np.uint8))
+    video.release()
+    _, document, _ = found(folder, "clip.avi", "--every", "2", "--max-frames", "2", "--no-overlays")
+    assert [(i["frame"], i["second"]) for i in document["images"]] == [(0, 0.0), (2, 0.2)]
+    assert "video clip.avi: stopped after 2 frames, at frame 4 of about 6" in capsys.readouterr().err
+    assert not (folder / "out/overlays").exists()
+
+
+@pytest.mark.parametrize("grouper", GROUPERS)
+def test_every_grouper_and_views_group_pictures(folder, grouper, capsys):
+    results, _, _ = found(folder, "in/0.png", "--grouper", grouper, "--flip", "--no-overlays")
+    assert results
+    assert f"({grouper}, weights scenes-tiny)" in capsys.readouterr().out
+
+
+def test_limits_choose_the_best_people(folder):
+    every, _, _ = found(folder, "in", "--min-score", "0")
+    (folder / "out").rename(folder / "all")
+    best, _, _ = found(folder, "in", "--min-score", "0", "--max-people", "1")
+    assert [r["image_id"] for r in best] == [1, 2]
+    for one in best:
+        assert one["score"] == max(r["score"] for r in every if r["image_id"] == one["image_id"])
+
+
+def test_orientation_is_applied_unless_as_stored(folder):
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.fromarray(np.zeros((30, 40, 3), np.uint8)).save("turned.jpg", exif=exif)
+    _, document, _ = found(folder, "turned.jpg")
+    assert (document["images"][0]["width"], document["images"][0]["height"]) == (30, 40)
+    (folder / "out").rename(folder / "upright")
+    _, document, _ = found(folder, "turned.jpg", "--as-stored")
+    assert (document["images"][0]["width"], document["images"][0]["height"]) == (40, 30)
+
+
+def test_weights_that_saw_photographs_are_not_warned_of(folder, capsys):
+    config = preset("tiny").override("data.kind=coco", "detector.input_size=64", "detector.depth=2")
+    torch.manual_seed(1)
+    save_weights(folder / "mine.safetensors", build(config), config)
+    found(folder, "in", "--weights", "mine.safetensors")
+    assert "synthetic" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["gone.png"], "expected at least one photograph or video, found none"),
+        (["bad.png"], "none of the files could be read; nothing was written"),
+        (["in", "--every", "0"], "--every: expected at least 1, got 0"),
+        (["in", "--batch", "0"], "--batch: expected at least 1, got 0"),
+        (["in", "--max-people", "-1"], "--max-people: expected at least 0, got -1"),
+        (["in", "--weights", "nothing"], "weights 'nothing': no such file"),
+        (["in", "--weights", "pose-grouper"], "has a grouping stage only"),
+        (["in", "--grouper", "ae", "--cut", "1"], "--cut: is of HGG's scores"),
+        (["in", "--scales", "0.5"], "scales: expected numbers above 0 with 1 among them"),
+        (["in", "--out", "in"], "expected a folder that is empty or does not exist yet"),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_nothing_is_written(folder, capsys, arguments, message):
+    (folder / "bad.png").write_text("no picture")
+    assert main(["predict", "--out", "out", *arguments, "--device", "cpu"]) == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
+    assert sorted(p.name for p in folder.iterdir()) == ["bad.png", "in"]
