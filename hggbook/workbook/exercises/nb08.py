@@ -194,7 +194,7 @@ QUESTIONS = (
     ),
     Question(
         "08.q2",
-        "In the first steps macro_final is exactly 0; then it jumps to about 0.7, and the total loss rises. Why?",
+        "For some steps macro_final is exactly 0; then it jumps to about 0.7, and the total loss rises. Why?",
         {
             "a": "Until then no edge reached the cut: there was no macro-node to judge.",
             "b": "The training has diverged; the learning rate must be lowered.",
