@@ -165,9 +165,7 @@ def test_gradients_tell_which_loss_reaches_what():
     reach = gradients(losses, parts)
     assert reach.keys() == losses.keys()
     assert all(list(of) == list(parts) for of in reach.values())
-    assert all(
-        of[part].shape == (sum(p.numel() for p in own),) for of in reach.values() for part, own in parts.items()
-    )
+    assert all(of[part].shape == (sum(p.numel() for p in own),) for of in reach.values() for part, own in parts.items())
     assert all(of["stem"].any() for of in reach.values())
     assert [name for name, of in reach.items() if of["edges"].any()] == ["edge"]
     assert not reach["edge"]["nodes"].any()
