@@ -1,5 +1,7 @@
 """What training minimises: one batch in, named losses out. Paper: sec. 3.3."""
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -64,9 +66,7 @@ class Objective(nn.Module):
 
     def _grouping(self, candidates: Candidates, targets: Targets, num_images: int):
         grouping = self.model.group(candidates)
-        labels = level_labels(
-            grouping, candidates, targets, self.weights.background, mixed=self.weights.mixed
-        )
+        labels = level_labels(grouping, candidates, targets, self.weights.background, mixed=self.weights.mixed)
         losses = grouping_losses(grouping, labels, num_images)
         # Without a single edge no loss has seen a parameter. They must still be reached, by a gradient of zero: a loss
         # that cannot be differentiated ends a run, and one process without edges would end all.
@@ -76,3 +76,25 @@ class Objective(nn.Module):
     def total(self, losses: dict[str, Float[Tensor, ""]]) -> Float[Tensor, ""]:
         """The weighted sum. Paper: sec. 3.3."""
         return sum(value * getattr(self.weights, name) for name, value in losses.items())
+
+
+def gradients(
+    losses: Mapping[str, Float[Tensor, ""]], parts: Mapping[str, Sequence[Tensor]]
+) -> dict[str, dict[str, Float[Tensor, "P"]]]:
+    """The gradient of every loss in every part of a network: which loss reaches what, and in which direction.
+
+    Args:
+        losses: by name, e.g. of `Objective`; their graph is kept.
+        parts: by name, one or more tensors that require a gradient: parameters, or what flows between the modules.
+
+    Returns:
+        By loss, then by part: one flat vector over the part's tensors, zero where no path leads.
+
+    Paper: sec. 3.3 (losses), "end-to-end trainable".
+    """
+    tensors = [tensor for part in parts.values() for tensor in part]
+    found = {}
+    for name, loss in losses.items():
+        every = iter(torch.autograd.grad(loss, tensors, retain_graph=True, allow_unused=True, materialize_grads=True))
+        found[name] = {part: torch.cat([next(every).flatten() for _ in own]) for part, own in parts.items()}
+    return found

@@ -182,6 +182,31 @@ def pretrain_steps(config: Config) -> int:
     return config.train.pretrain_steps if config.data.has_images else 0
 
 
+def read_log(path: str | Path) -> list[dict[str, Any]]:
+    """The lines of a run's ``log.jsonl``, in the order of the steps.
+
+    Args:
+        path: the file, or the folder of the run.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a line that is no entry of a log; it is named.
+
+    Not in the paper: bookkeeping.
+    """
+    path = Path(path)
+    path = path / "log.jsonl" if path.is_dir() else path
+    entries = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            entry = json.loads(line)
+            entry["step"], entry["phase"]
+        except (json.JSONDecodeError, KeyError, TypeError):
+            raise ValueError(f"{path}, line {number}: expected an entry of a training log, got {line[:60]!r}") from None
+        entries.append(entry)
+    return entries
+
+
 def _parameter_groups(model: HGG, config: Config) -> list[dict[str, Any]]:
     detector = [] if model.detector is None else list(model.detector.parameters())
     return [

@@ -268,6 +268,29 @@ def test_loss_of_a_batch_is_the_mean_of_its_images():
     assert {name: pytest.approx(float(value.detach()), rel=1e-5) for name, value in whole.items()} == single
 
 
+def test_the_gradient_of_the_losses_is_their_slope_while_the_merges_stay_the_same():
+    gnn, ohgc = (part.double() for part in random_model())
+    candidates, targets = people_as_candidates([[[0, 1, 2, 3], [0, 3, 4]], [[5, 6, 7], [5, 9]]])
+    fields = ("xy", "score", "embedding", "size")
+    candidates = candidates.replace(**{name: getattr(candidates, name).double() for name in fields})
+
+    def losses(embedding):
+        grouping = group(candidates.replace(embedding=embedding), gnn, ohgc)
+        found = grouping_losses(grouping, level_labels(grouping, candidates, targets))
+        return sum(found.values()), [level.cluster.tolist() for level in grouping.levels]
+
+    embedding = candidates.embedding.clone().requires_grad_()
+    total, merges = losses(embedding)
+    total.backward()
+    direction = torch.randn(embedding.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        (up, as_up), (down, as_down) = (losses(embedding + step * direction) for step in (1e-6, -1e-6))
+    assert total.dtype == torch.float64
+    assert as_up == as_down == merges
+    assert any(len(set(cluster)) < len(cluster) for cluster in merges)
+    assert float((embedding.grad * direction).sum()) == pytest.approx(float(up - down) / 2e-6, rel=1e-5)
+
+
 def test_without_any_label_losses_are_zero_and_have_a_gradient():
     gnn, ohgc = random_model()
     candidates = random_candidates([6])

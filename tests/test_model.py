@@ -9,7 +9,7 @@ from hggbook.grouping.groupers.scores import embedding_scores
 from hggbook.grouping.losses import grouping_losses
 from hggbook.labels import level_labels, match_candidates
 from hggbook.model import build, load_weights, save_weights
-from hggbook.objective import Objective
+from hggbook.objective import Objective, gradients
 from hggbook.skeleton import COCO
 from hggbook.types import Batch, Maps
 
@@ -153,6 +153,26 @@ def test_the_gradient_into_the_detector_is_scaled_and_that_of_the_gnn_is_not(fac
     reference, same = gradients(1.0)
     torch.testing.assert_close(detector, reference * factor, atol=1e-12, rtol=1e-3)
     torch.testing.assert_close(gnn, same)
+
+
+def test_gradients_tell_which_loss_reaches_what():
+    model = model_of()
+    losses = Objective(model, SMALL.loss, tuple(10 * s for s in COCO.sigmas))(annotated(2, [2, 1]), True, 2)
+    parts = {
+        "stem": [*model.detector.stem.parameters()],
+        "edges": [*model.ohgc.edge_discriminator.parameters()],
+        "nodes": [*model.ohgc.node_discriminator.parameters()],
+    }
+    reach = gradients(losses, parts)
+    assert reach.keys() == losses.keys()
+    assert all(list(of) == list(parts) for of in reach.values())
+    assert all(of[part].shape == (sum(p.numel() for p in own),) for of in reach.values() for part, own in parts.items())
+    assert all(of["stem"].any() for of in reach.values())
+    assert [name for name, of in reach.items() if of["edges"].any()] == ["edge"]
+    assert not reach["edge"]["nodes"].any()
+    losses["edge"].backward()  # the graph is still there
+    flat = torch.cat([p.grad.flatten() for p in parts["edges"]])
+    torch.testing.assert_close(reach["edge"]["edges"], flat)
 
 
 def test_losses_of_a_batch_without_people_are_finite():

@@ -13,7 +13,7 @@ import torch
 
 from hggbook.config import preset
 from hggbook.model import HGG
-from hggbook.train import learning_rates, train
+from hggbook.train import learning_rates, read_log, train
 
 TINY = preset("tiny").override(
     **{
@@ -80,6 +80,12 @@ class TestRuns:
         assert steps_of(tmp_path / "run") == list(range(1, 8))
         assert "edge" not in seen[2][1]
         assert "edge" in seen[3][1]
+        log = read_log(tmp_path / "run")
+        assert [(entry["step"], entry["phase"]) for entry in log] == [
+            *((step, "pretrain") for step in (1, 2, 3)), *((step, "joint") for step in (4, 5, 6, 7)),
+        ]  # fmt: skip
+        assert log == read_log(tmp_path / "run" / "log.jsonl")
+        assert log[4]["edge"] == pytest.approx(seen[4][1]["edge"])
 
     def test_a_resumed_run_ends_with_the_weights_of_an_unbroken_one(self, config, tmp_path):
         whole = train(config, tmp_path / "whole").model
@@ -147,6 +153,12 @@ class TestRuns:
 
 
 class TestBadRuns:
+    @pytest.mark.parametrize("line", ["{", "3", '{"step": 1}'])
+    def test_a_log_with_a_line_that_is_no_entry_is_refused(self, line, tmp_path):
+        (tmp_path / "log.jsonl").write_text('{"step": 1, "phase": "joint"}\n' + line + "\n")
+        with pytest.raises(ValueError, match=r"log\.jsonl, line 2: expected an entry of a training log"):
+            read_log(tmp_path)
+
     def test_a_folder_that_holds_a_run_is_not_overwritten(self, config, tmp_path):
         train(config, tmp_path / "run", stop_at=1)
         with pytest.raises(ValueError, match="holds a run already; resume it, or name another folder"):

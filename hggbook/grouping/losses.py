@@ -29,7 +29,8 @@ def grouping_losses(
     Paper: sec. 3.2 (BCE), Table 2 (the three terms).
     """
     images = len(grouping.rounds)
-    total = {name: torch.zeros(images, device=grouping.person.device) for name in _TERMS}
+    dtype = grouping.levels[0].edge_logit.dtype if grouping.levels else None  # gradients are checked in float64
+    total = {name: torch.zeros(images, dtype=dtype, device=grouping.person.device) for name in _TERMS}
     number = {name: torch.zeros_like(value) for name, value in total.items()}
     for level, label in zip(grouping.levels, labels):
         image = level.graph.batch
@@ -53,7 +54,8 @@ def _cross_entropy(
     logit: Float[Tensor, "T"], target: Float[Tensor, "T"]
 ) -> tuple[Float[Tensor, "T"], Float[Tensor, "T"]]:
     has = ~torch.isnan(target)
-    value = binary_cross_entropy_with_logits(logit, target.nan_to_num(0.0), reduction="none")
+    target = target.nan_to_num(0.0).to(logit.dtype)
+    value = binary_cross_entropy_with_logits(logit, target, reduction="none")
     return value * has, has.to(logit.dtype)
 
 
@@ -78,4 +80,3 @@ def scale_gradient(x: Float[Tensor, "*any"], factor: float) -> Float[Tensor, "*a
     Paper: sec. 3.3 (loss weights).
     """
     return _ScaleGradient.apply(x, factor)
-
