@@ -41,13 +41,6 @@ def test_the_doctors_advice_names_commands_that_exist():
     assert set(re.findall(r"hggbook ([a-z]+)", advice)) <= commands()
 
 
-def test_tests_and_modules_that_the_papers_map_names_exist():
-    text = (ROOT / "PAPER.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"`((?:\w+/)?test_\w+)`", text))
-    assert named
-    assert [name for name in named if not (ROOT / "tests" / f"{name}.py").is_file()] == []
-
-
 def test_shipped_weights_have_checksum_card_and_log_and_load():
     folder = paths.weights_folder()
     files = sorted(folder.glob("*.safetensors"))
