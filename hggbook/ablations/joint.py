@@ -46,7 +46,7 @@ class JointStudy:
         images: tuning and test scenes, so many each.
         fresh: begin with an untrained grouping stage even where the start has one that fits.
         settings: changes to every run, as for `Config.override`.
-        batch: scenes in a step.
+        batch: scenes in a step; 0: as many as the start was trained with.
     """
 
     start: Path
@@ -56,7 +56,7 @@ class JointStudy:
     images: int = 300
     fresh: bool = True
     settings: tuple[str, ...] = ()
-    batch: int = 8
+    batch: int = 0
 
 
 def joint_config(study: JointStudy, row: Row, seed: int) -> Config:
@@ -70,7 +70,7 @@ def joint_config(study: JointStudy, row: Row, seed: int) -> Config:
     grouping = preset("small").grouping
     _, config = load_weights(study.start)
     config = config.override(
-        f"seed={seed}", "train.pretrain_steps=0", f"train.joint_steps={study.steps}", f"train.batch={study.batch}",
+        f"seed={seed}", "train.pretrain_steps=0", f"train.joint_steps={study.steps}", f"train.batch={study.batch or config.train.batch}",
         f"train.save_every={study.steps}", "loss.mixed=share", f"grouping.pair_power={grouping.pair_power}",
         f"grouping.least_share={grouping.least_share}",
     )  # fmt: skip

@@ -138,7 +138,8 @@ def _rows(args) -> None:
         if len(args.weights or []) > 1:
             raise ValueError("--weights: expected one name or file, which every run goes on from")
         start = find_weights((args.weights or ["scenes-crowd"])[0])
-        study = joint.JointStudy(start, args.steps, args.out, args.study, args.images, settings=tuple(args.set))
+        settings = tuple(args.set)
+        study = joint.JointStudy(start, args.steps, args.out, args.study, args.images, settings=settings, batch=8)
         joint.run_joints(study, rows, seeds, jobs=args.jobs, on_result=tell)
     else:
         study = grouping.Study(
@@ -235,7 +236,7 @@ def _detector(args, study) -> None:
     if len(args.weights or []) != 1:
         raise ValueError("detector: expected the --weights, one name or file, that every run goes on from")
     start = find_weights(args.weights[0])
-    joint = JointStudy(start, args.steps, args.out, "detector", args.images or 300, False, tuple(args.set), 16)
+    joint = JointStudy(start, args.steps, args.out, "detector", args.images or 300, False, tuple(args.set))
     runs = run_factors(joint, range(args.seeds) if args.seed is None else [args.seed])
     print(detector_table(runs))
     if args.write:
