@@ -70,9 +70,9 @@ def joint_config(study: JointStudy, row: Row, seed: int) -> Config:
     grouping = preset("small").grouping
     _, config = load_weights(study.start)
     config = config.override(
-        f"seed={seed}", "train.pretrain_steps=0", f"train.joint_steps={study.steps}", f"train.batch={study.batch or config.train.batch}",
-        f"train.save_every={study.steps}", "loss.mixed=share", f"grouping.pair_power={grouping.pair_power}",
-        f"grouping.least_share={grouping.least_share}",
+        f"seed={seed}", "train.pretrain_steps=0", f"train.joint_steps={study.steps}",
+        f"train.save_every={study.steps}", f"train.batch={study.batch or config.train.batch}", "loss.mixed=share",
+        f"grouping.pair_power={grouping.pair_power}", f"grouping.least_share={grouping.least_share}",
     )  # fmt: skip
     if row.detector_only:
         config = config.override(f"train.pretrain_steps={study.steps}", "train.joint_steps=0")
