@@ -12,7 +12,8 @@ from hggbook.doctor import diagnose
 from hggbook.weights import load
 
 ROOT = paths.project_root()
-TEXTS = ["README.md", "PAPER.md", "TEACHING.md", "data/README.md", "results/REPORT.md", "results/GROUPING.md", "results/CHECKLIST.md"]
+TEXTS = ["README.md", "PAPER.md", "TEACHING.md", "data/README.md"]
+TEXTS += [f"results/{name}.md" for name in ("REPORT", "GROUPING", "CHECKLIST")]
 TEXTS += [*(f"data/weights/{path.name}" for path in paths.weights_folder().glob("*.md"))]
 
 
