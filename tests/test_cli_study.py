@@ -2,20 +2,26 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
 import torch
 
+from hggbook import paths
+from hggbook.ablations.claims import Judge, Recorded, read_paper
 from hggbook.ablations.joint import JointStudy, run_joints
-from hggbook.ablations.rows import rows_of
+from hggbook.ablations.report import report_tables
+from hggbook.ablations.rows import FULL_ROWS, GRAPHS, rows_of
 from hggbook.cli import main
 from hggbook.compare.contenders import contenders_of
+from hggbook.config import preset
 from hggbook.data.candidate_file import read_candidates
 from hggbook.data.labelled import load_labelled
 from hggbook.model import load_weights
 from hggbook.skeleton import COCO
 
+CLAIMS = paths.committed_data() / "paper_results.yaml"
 SMALL = ["--set", "train.batch=4", "--set", "grouping.hidden=16"]
 
 
@@ -194,3 +200,41 @@ def test_bad_arguments_are_said_in_one_line(home, capsys, arguments, message):
     said = capsys.readouterr().err.strip()
     assert message in said
     assert len(said.splitlines()) == 1
+
+
+def test_studies_that_look_at_other_runs_and_the_report_on_all(home, monkeypatch, capsys):
+    (home / "home" / "data").mkdir()
+    shutil.copy(CLAIMS, home / "home" / "data")
+    rows = {"table2": [FULL_ROWS["default"], FULL_ROWS["literal"], "#1 AE"], "graphs": [row.name for row in GRAPHS]}
+    for study, names in rows.items():
+        written = ["--steps", "2", "--seeds", "1", "--images", "3", "--write", f"mine/{study}-pose.json"]
+        (home / "mine").mkdir(exist_ok=True)
+        assert main(["ablate", study, *written, *SMALL, "--out", f"runs/{study}", "--rows", *names]) == 0
+    looks = ["--runs", "runs", *SMALL, "--images"]
+    assert main(["ablate", "clustering", *looks, "3", "--write", "mine/clustering.json"]) == 0
+    assert main(["ablate", "crowd", *looks, "2", "--write", "mine/crowd.json"]) == 0
+    monkeypatch.setattr("hggbook.ablations.surveys.preset", lambda size: preset("tiny" if size == "paper" else size))
+    assert main(["ablate", "runtime", *looks, "2", "--write", "mine/runtime.json"]) == 0
+
+    names = ("clustering", "crowd", "runtime")
+    told = {name: json.loads((home / "mine" / f"{name}.json").read_text()) for name in names}
+    assert told["clustering"]["annotated_keypoints"] == 34  # two people of 17
+    assert told["clustering"]["oracle_random"]["wrong"] == 0
+    assert set(told["crowd"]["pose"]) == {"default", "literal"}
+    assert told["crowd"]["torso_hidden"]["kept_whole"]["full"] == 1
+    assert "image" not in told["crowd"]  # nothing was run on that track
+    assert [row["people"] for row in told["runtime"]["scaling"]["default"]] == [2]
+    assert set(told["runtime"]["full_over_tree"]) == {"grouping", "whole"}
+
+    places = report_tables(Judge(read_paper(), Recorded()))
+    (home / "report.md").write_text("".join(f"<!-- table {name} -->\n<!-- end {name} -->\n" for name in places))
+    capsys.readouterr()
+    assert main(["report", "--results", "mine", "--into", "report.md", "--compare", "mine"]) == 0
+    said = capsys.readouterr().out
+    assert "agrees with mine" in said
+    assert "| [C7](#c7) |" in said
+    assert "**not measured**" in said  # without track image
+    assert "| default | annotated keypoints in a COCO image with people" in (home / "report.md").read_text()
+    assert main(["report", "--results", "elsewhere"]) == 2
+    assert main(["ablate", "clustering", "--runs", "nothing", "--images", "2"]) == 2
+    assert "nothing/table2: expected runs of row" in capsys.readouterr().err

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from hggbook import paths
-from hggbook.ablations.claims import Judge, Recorded, read_paper
+from hggbook.ablations.claims import MISSING, Judge, Recorded, read_paper
 from hggbook.ablations.report import report_tables
 from hggbook.ablations.tables import causes_table, contest_tables, detector_table, expand, grouping_tables, with_table
 
@@ -31,8 +31,11 @@ def test_the_tables_of_the_report_are_those_of_the_recorded_runs(name):
 
 def test_the_report_is_that_of_the_recorded_runs():
     text = (RESULTS / "REPORT.md").read_text(encoding="utf-8")
-    for place, table in report_tables(Judge(read_paper(), Recorded(RESULTS))).items():
+    judge = Judge(read_paper(), Recorded(RESULTS))
+    for place, table in report_tables(judge).items():
         assert with_table(text, place, table) == text
+    found = [finding for one in judge.judgements for each in one.findings.values() for finding in each]
+    assert [finding.what for finding in found if finding.outcome == MISSING] == []
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in RESULTS.glob("*.json")))

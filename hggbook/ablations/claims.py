@@ -15,7 +15,7 @@ import yaml
 
 from hggbook import paths
 from hggbook.ablations.differences import MEASURES, difference
-from hggbook.ablations.tables import Result, expand, runs_by_row
+from hggbook.ablations.tables import Result, expand, runs_by_row, signed
 from hggbook.compare.intervals import Interval
 
 READINGS = ("default", "literal")
@@ -110,17 +110,27 @@ class Recorded:
         told = self.file(f"{study}-{track}.json")
         return runs_by_row(expand(told["rows"])) if told else {}
 
+    def pair(self, test: Mapping[str, Any]) -> tuple[dict[int, Result], dict[int, Result]] | None:
+        """The runs of the two rows that a test of kind ``ahead`` compares; None if one was not recorded."""
+        found: dict[str, dict[int, Result]] = {}
+        for study in studies_of(test):
+            found |= self.rows(study, test["track"])
+        better, worse = found.get(test["better"]), found.get(test["worse"])
+        return (better, worse) if better and worse else None
+
     def number(self, place: str) -> float | None:
-        """The number at ``FILE#/path/in/it``; None if the file was not recorded.
+        """The number at ``FILE#/part/path``; None if the file, or that part of the study, was not recorded.
 
         Raises:
-            ValueError: the file has no such number.
+            ValueError: the part has no such number.
         """
         name, _, pointer = place.partition("#")
         here: Any = self.file(name)
-        if here is None:
+        part, *path = pointer.strip("/").split("/")
+        if here is None or part not in here:
             return None
-        for step in pointer.strip("/").split("/"):
+        here = here[part]
+        for step in path:
             if not isinstance(here, Mapping) or step not in here:
                 raise ValueError(f"{place}: {name} has no {step!r} there")
             here = here[step]
@@ -175,15 +185,18 @@ class Judge:
 
     def _ahead(self, test: Mapping[str, Any]) -> Finding:
         track, measure = test["track"], MEASURES[test["track"]]
-        studies = (test["ahead"], test.get("and", test["ahead"]))
-        source = ", ".join(dict.fromkeys(f"{study}-{track}.json" for study in studies))
+        source = ", ".join(f"{study}-{track}.json" for study in studies_of(test))
         what = f"{test['better']} over {test['worse']}, {measure.upper()}, track {track}"
-        runs = {row: each for study in studies for row, each in self.recorded.rows(study, track).items()}
-        if test["better"] not in runs or test["worse"] not in runs:
+        pair = self.recorded.pair(test)
+        if pair is None:
             return Finding(MISSING, what, "", source)
-        found = difference(runs[test["better"]], runs[test["worse"]], measure)
-        text = f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
-        return Finding(outcome_of(found, self.paper["rules"]["nothing"][measure]), what, text, source)
+        found = difference(*pair, measure)
+        return Finding(outcome_of(found, self.paper["rules"]["nothing"][measure]), what, signed(found), source)
+
+
+def studies_of(test: Mapping[str, Any]) -> list[str]:
+    """The studies that a test of kind ``ahead`` looks into, each once. Not in the paper: bookkeeping."""
+    return list(dict.fromkeys(test[key] for key in ("ahead", "and") if key in test))
 
 
 def outcome_of(found: Interval, nothing: float) -> str:

@@ -1,6 +1,5 @@
 """What the paper says of its clustering, counted: how many rounds, how fast, what first. Paper: sec. 3.1, 4.3."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,15 +8,15 @@ import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
-from hggbook import paths
 from hggbook.ablations.grouping import Study, scored_images
-from hggbook.ablations.rows import FULL, POSE
+from hggbook.ablations.rows import FULL_ROWS, POSE
+from hggbook.ablations.runs import runs_of
 from hggbook.compare.candidates import with_cut
 from hggbook.config import Config
 from hggbook.data.coco import in_split
 from hggbook.data.labelled import LabelledCandidates, simulated
 from hggbook.data.source import pose_file, simulation_of
-from hggbook.model import HGG, load_weights
+from hggbook.model import HGG
 from hggbook.oracle import check_poses
 from hggbook.skeleton import SKELETONS, Skeleton
 from hggbook.types import Candidates, Grouping, Targets
@@ -177,14 +176,9 @@ def study_clustering(folder: Path, preset: str, images: int, settings: tuple[str
     Paper: sec. 3.1, 4.3.
     """
     told: dict[str, Any] = {}
-    for reading, name in (("default", FULL), ("literal", f"{FULL} (literal)")):
-        runs = sorted((folder / "pose" / paths.slug(name)).glob("seed*.json"))
-        if not runs:
-            raise ValueError(f"{folder}: expected the runs of row {name!r} on track pose (hggbook ablate table2)")
+    for reading, row in FULL_ROWS.items():
         facts = []
-        for place in runs:
-            result = json.loads(place.read_text(encoding="utf-8"))
-            model, config = load_weights(place.with_suffix("") / "weights.safetensors")
+        for result, (model, config) in runs_of(folder, POSE, row):
             labelled = _test_images(config.override(*settings, f"data.preset={preset}"), images)
             facts.append(clustering_facts(model, result["cut"], labelled, SKELETONS[config.skeleton]))
         told[reading] = _mean(facts)

@@ -11,12 +11,11 @@ from torch import Tensor
 from hggbook.compare.candidates import Group, measure
 from hggbook.compare.intervals import f1_of, share_interval, share_samples
 from hggbook.data.coco import PoseSet
-from hggbook.data.labelled import LabelledCandidates
+from hggbook.data.labelled import LabelledCandidates, keypoint_boxes
 from hggbook.data.simulate import simulate
 from hggbook.data.simulation import SIMULATIONS
-from hggbook.grouping.discriminators import OracleEdges
 from hggbook.grouping.graph import build_graph
-from hggbook.grouping.ohgc import OHGC
+from hggbook.oracle import perfect_clustering
 from hggbook.skeleton import GRAPH_CONFIGURATIONS, Skeleton
 
 OVERLAPS = (0.0, 0.15, 0.3, 0.45, 0.6, 0.67)
@@ -56,7 +55,7 @@ def crowds(found: PoseSet, overlap: float, *, people: int = 3, number: int = 0) 
     if len(chosen) < people:
         wanted = f"{people} people with {_FEWEST} labelled keypoints or more"
         raise ValueError(f"crowds: expected {wanted}, got {len(chosen)}")
-    low, high = _boxes(chosen)
+    low, high = keypoint_boxes(chosen)
     side = (high - low).clamp_min(1.0)
     # Of like shape beside each other, and yet no order of shapes along the images: groups are made, then shuffled.
     order = torch.argsort(side[:, 0] / side[:, 1])
@@ -68,22 +67,18 @@ def crowds(found: PoseSet, overlap: float, *, people: int = 3, number: int = 0) 
     keypoints[:, :, :2] = (chosen[:, :, :2] - low[:, None]) * scale[:, None, None]
     size = side * scale[:, None]
     placed, at = [], torch.zeros(len(groups))
-    for column in range(people):
-        rows = groups[:, column]
+    for column, rows in enumerate(groups.T):
         if column:
-            before = groups[:, column - 1]
-            at = at + _shift(size[before], size[rows], overlap)
+            at = at + _shift(size[groups[:, column - 1]], size[rows], overlap)
         moved = keypoints[rows].clone()
         moved[:, :, 0] += at[:, None]
         moved[:, :, 1] += (_SIDE - size[rows, 1:]) / 2
         placed.append(moved)
     together = torch.stack(placed, dim=1)  # (images, people, K, 3)
-    seen, xy = together[..., 2:] > 0, together[..., :2]
-    low = xy.masked_fill(~seen, torch.inf).amin(dim=(1, 2))
-    high = xy.masked_fill(~seen, -torch.inf).amax(dim=(1, 2))
-    fit = 0.95 * _SIDE / (high - low).amax(dim=1).clamp_min(0.95 * _SIDE / 1.0)
-    middle = ((low + high) / 2)[:, None, None]
-    xy = (xy - middle) * fit[:, None, None, None] + _SIDE / 2
+    low, high = keypoint_boxes(together.flatten(1, 2))  # around everybody of an image
+    fit = (0.95 * _SIDE / (high - low).amax(dim=1)).clamp_max(1.0)
+    xy = (together[..., :2] - ((low + high) / 2)[:, None, None]) * fit[:, None, None, None] + _SIDE / 2
+    seen = together[..., 2:] > 0
     keypoints = torch.cat([torch.where(seen, xy, torch.zeros(())), together[..., 2:]], dim=-1).flatten(0, 1)
     area = (size[groups].prod(dim=2) * fit[:, None].square()).flatten() * 0.5  # a body covers about half of its box
     batch = torch.repeat_interleave(torch.arange(len(groups)), people)
@@ -173,26 +168,14 @@ def kept_whole(found: PoseSet, skeleton: Skeleton, hidden: Sequence[str] = TORSO
     for name in GRAPH_CONFIGURATIONS:
         linked = torch.from_numpy(skeleton.linked(name))
         graph = build_graph(candidates, targets.person.float()[:, None], linked)
-        person = OHGC(OracleEdges(), _NoOpinion())(graph).person
+        person = perfect_clustering()(graph).person
         told[name] = round(_whole(person, targets.person, len(people.area)), 4)
     return told
-
-
-class _NoOpinion(torch.nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return x.new_zeros(len(x))
 
 
 def _whole(person: Int64[Tensor, "N"], true: Int64[Tensor, "N"], people: int) -> float:
     pairs = torch.unique(torch.stack([person, true]), dim=1)
     return float((torch.bincount(pairs[1], minlength=people) == 1).float().mean())
-
-
-def _boxes(keypoints: Float[Tensor, "M K 3"]) -> tuple[Float[Tensor, "M 2"], Float[Tensor, "M 2"]]:
-    seen = keypoints[:, :, 2:] > 0
-    low = keypoints[:, :, :2].masked_fill(~seen, torch.inf).amin(dim=1)
-    high = keypoints[:, :, :2].masked_fill(~seen, -torch.inf).amax(dim=1)
-    return low, high
 
 
 def _shift(one: Float[Tensor, "M 2"], other: Float[Tensor, "M 2"], overlap: float) -> Float[Tensor, "M"]:

@@ -45,17 +45,18 @@ def samples_of(run: Run, measure: str, grouper: str | None = None) -> np.ndarray
 
 def difference(
     ours: Mapping[int, Run], theirs: Mapping[int, Run], measure: str,
-    groupers: tuple[str | None, str | None] = (None, None),
+    groupers: tuple[str | None, str | None] = (None, None), *, level: int | float = 95,
 ) -> Interval:
     """How far ``ours`` is ahead of ``theirs``: mean over the seeds that both have, on the same images.
 
-    The interval is that of 95 % of bootstrap samples in which images are drawn anew, the same for both sides and all
-    seeds, and so are the seeds. With three seeds it says too little of how seeds differ; the table's ± says that.
+    The interval holds 95 % (``level``) of bootstrap samples in which images are drawn anew, the same for both sides and
+    all seeds, and so are the seeds. With three seeds it says too little of how seeds differ; the table's ± says that.
 
     Args:
         ours, theirs: runs by seed.
         measure: ``f1`` or ``ap``.
         groupers: whose numbers, where a run has several.
+        level: per cent of the samples that the interval holds.
 
     Raises:
         ValueError: no seed in common.
@@ -69,7 +70,8 @@ def difference(
     ahead = [value_of(ours[s], measure, one) - value_of(theirs[s], measure, other) for s in seeds]
     samples = np.stack([samples_of(ours[s], measure, one) - samples_of(theirs[s], measure, other) for s in seeds])
     drawn = np.random.default_rng(0).integers(len(seeds), size=(len(seeds), samples.shape[1]))
-    low, high = np.quantile(np.take_along_axis(samples, drawn, axis=0).mean(axis=0), [0.025, 0.975])
+    ends = [(100 - level) / 200, (100 + level) / 200]
+    low, high = np.quantile(np.take_along_axis(samples, drawn, axis=0).mean(axis=0), ends)
     return Interval(float(np.mean(ahead)), float(low), float(high))
 
 

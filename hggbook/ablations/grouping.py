@@ -7,10 +7,8 @@ already are not repeated, so a study can be interrupted, spread over machines, a
 
 import hashlib
 import json
-import multiprocessing
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -20,6 +18,7 @@ import torch
 
 from hggbook import paths
 from hggbook.ablations.rows import FROZEN, POSE, Row
+from hggbook.ablations.runs import place_of, read_result, run_rows, weights_of, write_result
 from hggbook.ablations.scoring import hgg_by_cut, on_frozen, packed, tuned_ap
 from hggbook.compare.candidates import Measured, calibrate_contender, hgg_contender, measure, once
 from hggbook.compare.contenders import contenders_of
@@ -105,10 +104,9 @@ def run(study: Study, row: Row, seed: int) -> dict[str, Any]:
     place = result_file(study, row, seed)
     config = config_of(study, row, seed)
     origin = {"start_sha256": _digest(_start_file(study, row, seed))} if row.goes_on else {}
-    if place.is_file():
-        known = json.loads(place.read_text(encoding="utf-8"))
-        if known["config"] == _portable(config, study) and origin.items() <= known.items():
-            return known
+    known = read_result(place)
+    if known and known["config"] == _portable(config, study) and origin.items() <= known.items():
+        return known
     torch.set_num_threads(1)
     started, cpu = time.perf_counter(), time.process_time()
     model, trained_for = _trained(study, row, seed, config)
@@ -140,9 +138,7 @@ def run(study: Study, row: Row, seed: int) -> dict[str, Any]:
     told |= {"images": {"tune": tune.num_images, "test": test.num_images}}
     told |= {"wall_s": round(time.perf_counter() - started, 1), "cpu_s": round(time.process_time() - cpu, 1)}
     told |= {"config": _portable(config, study), "provenance": provenance()}
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with paths.whole_file(place) as temporary:
-        temporary.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    write_result(place, told)
     return told
 
 
@@ -150,35 +146,16 @@ def run_all(
     study: Study, rows: Sequence[Row], seeds: Sequence[int], *, jobs: int = 1,
     on_result: Callable[[dict[str, Any]], None] = lambda result: None,
 ) -> list[dict[str, Any]]:
-    """Every row with every seed, the rows that need the default's weights last.
-
-    Args:
-        jobs: processes at once, each with one thread.
-        on_result: called with each result as it comes.
+    """Every row with every seed; see `hggbook.ablations.runs.run_rows`.
 
     Not in the paper: the study is ours.
     """  # fmt: skip
-    names = {row.name for row in rows}
-    if missing := {row.weights_of for row in rows if not (row.trained or row.goes_on)} - names:
-        raise ValueError(f"rows: some only change what follows training and need the row {min(missing)!r} too")
-    waves = [[(row, seed) for seed in seeds for row in rows if row.trained == trained] for trained in (True, False)]
-    results = []
-    for wave in waves:
-        if jobs == 1:
-            for row, seed in wave:
-                results.append(run(study, row, seed))
-                on_result(results[-1])
-            continue
-        with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-            for future in [pool.submit(run, study, row, seed) for row, seed in wave]:
-                results.append(future.result())
-                on_result(results[-1])
-    return results
+    return run_rows(run, study, rows, seeds, jobs=jobs, on_result=on_result)
 
 
 def result_file(study: Study, row: Row, seed: int) -> Path:
     """Where a run's result is written."""
-    return study.folder / study.track / paths.slug(row.name) / f"seed{seed}.json"
+    return place_of(study.folder, study.track, row.name, seed)
 
 
 def summary(measured: Measured) -> dict[str, float]:
@@ -211,7 +188,7 @@ def _trained(study: Study, row: Row, seed: int, config: Config) -> tuple[HGG, in
 def _start_file(study: Study, row: Row, seed: int) -> Path:
     """The weights that a row starts from: those of the pose track, or of another row with the same seed."""
     if not row.goes_on:
-        place = study.folder / study.track / paths.slug(row.weights_of) / f"seed{seed}" / "weights.safetensors"
+        place = weights_of(place_of(study.folder, study.track, row.weights_of, seed))
         of = f"those of row {row.weights_of!r} with seed {seed}"
     elif study.start:
         place, of = Path(study.start.format(seed=seed)), "weights trained on the pose track"

@@ -4,20 +4,17 @@ Every run goes on from the same detector for the same number of steps. Then its 
 scenes are kept, and AE greedy, HGG and oracle grouping are scored on them, each with its number chosen on tune.
 """
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from hggbook import paths
-from hggbook.ablations.rows import Row
+from hggbook.ablations.rows import IMAGE, Row
+from hggbook.ablations.runs import place_of, read_result, run_rows, weights_of, write_result
 from hggbook.ablations.scoring import on_frozen, tuned_ap
 from hggbook.compare.contenders import contenders_of
 from hggbook.config import Config, preset
@@ -79,11 +76,6 @@ def joint_config(study: JointStudy, row: Row, seed: int) -> Config:
     return config.override(*study.settings, *row.settings)
 
 
-def result_file(study: JointStudy, row: Row, seed: int) -> Path:
-    """Where a run's result is written."""
-    return study.folder / "image" / paths.slug(row.name) / f"seed{seed}.json"
-
-
 def run_joint(study: JointStudy, row: Row, seed: int) -> dict[str, Any]:
     """One run: trained, its candidates kept, every grouper tuned and scored; read from its file if it is there.
 
@@ -92,15 +84,16 @@ def run_joint(study: JointStudy, row: Row, seed: int) -> dict[str, Any]:
 
     Paper: Table 2.
     """
-    place = result_file(study, row, seed)
+    place = place_of(study.folder, IMAGE, row.name, seed)
     config = joint_config(study, row, seed)
-    if place.is_file() and (known := json.loads(place.read_text(encoding="utf-8")))["config"] == config.to_dict():
+    known = read_result(place)
+    if known and known["config"] == config.to_dict():
         return known
     torch.set_num_threads(1)
     started, cpu = time.perf_counter(), time.process_time()
     folder = place.with_suffix("")
     model, steps = _trained(study, row, seed, config, folder)
-    told: dict[str, Any] = {"study": study.name, "track": "image", "row": row.name, "group": row.group, "seed": seed}
+    told: dict[str, Any] = {"study": study.name, "track": IMAGE, "row": row.name, "group": row.group, "seed": seed}
     told |= {"steps": steps, "training_cpu_s": round(time.process_time() - cpu, 1)}
     told["parameters"] = 0 if row.grouper == "ae" else sum(p.numel() for p in model.grouping_parameters())
     tested, seen = with_views(model, config, flip=True, scales=row.scales) if row.scales else (model, config)
@@ -114,8 +107,7 @@ def run_joint(study: JointStudy, row: Row, seed: int) -> dict[str, Any]:
     told |= {"grouper": row.grouper, "images": dict.fromkeys(PARTS, study.images)}
     told |= {"wall_s": round(time.perf_counter() - started, 1), "cpu_s": round(time.process_time() - cpu, 1)}
     told |= {"config": config.to_dict(), "provenance": provenance()}
-    with paths.whole_file(place) as temporary:
-        temporary.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    write_result(place, told)
     return told
 
 
@@ -123,38 +115,16 @@ def run_joints(
     study: JointStudy, rows: Sequence[Row], seeds: Sequence[int], *, jobs: int = 1,
     on_result: Callable[[dict[str, Any]], None] = lambda result: None,
 ) -> list[dict[str, Any]]:
-    """Every row with every seed, those last that build on another row's weights.
-
-    Args:
-        jobs: processes at once, each with one thread.
-        on_result: called with each result as it comes.
-
-    Raises:
-        ValueError: rows that build on a row which is not among them.
+    """Every row with every seed; see `hggbook.ablations.runs.run_rows`.
 
     Not in the paper: bookkeeping.
     """  # fmt: skip
-    names = {row.name for row in rows}
-    if missing := {row.weights_of for row in rows if not row.trained} - names:
-        raise ValueError(f"rows: some only change what follows training and need the row {min(missing)!r} too")
-    results = []
-    for trained in (True, False):
-        wave = [(row, seed) for seed in seeds for row in rows if row.trained == trained]
-        if jobs == 1:
-            for row, seed in wave:
-                results.append(run_joint(study, row, seed))
-                on_result(results[-1])
-            continue
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-            for future in [pool.submit(run_joint, study, row, seed) for row, seed in wave]:
-                results.append(future.result())
-                on_result(results[-1])
-    return results
+    return run_rows(run_joint, study, rows, seeds, jobs=jobs, on_result=on_result)
 
 
 def _trained(study: JointStudy, row: Row, seed: int, config: Config, folder: Path) -> tuple[HGG, int]:
     if not row.trained:
-        place = result_file(study, Row(row.weights_of, row.group), seed).with_suffix("") / "weights.safetensors"
+        place = weights_of(place_of(study.folder, IMAGE, row.weights_of, seed))
         if not place.is_file():
             raise ValueError(f"row {row.name!r}: needs the weights of row {row.weights_of!r} first; {place} is no file")
         model = build(config)
@@ -188,4 +158,4 @@ def _keep_parts(model: HGG, config: Config, folder: Path, images: int) -> None:
         save_labelled(folder / f"{part}.safetensors", freeze(model, scenes, config), **facts)
 
 
-__all__ = ["JointStudy", "joint_config", "result_file", "run_joint", "run_joints"]
+__all__ = ["JointStudy", "joint_config", "run_joint", "run_joints"]

@@ -1,12 +1,13 @@
 """The reproduction report: claim, the paper's value, ours with its interval, verdict; from recorded runs only."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hggbook.ablations.claims import READINGS, UNTESTABLE, VERDICTS, Judge, Judgement
-from hggbook.ablations.differences import MEASURES, value_of
-from hggbook.ablations.tables import spread
+from hggbook.ablations.claims import READINGS, UNTESTABLE, VERDICTS, Judge, Judgement, Recorded, studies_of
+from hggbook.ablations.differences import MEASURES, difference, value_of
+from hggbook.ablations.rows import IMAGE
+from hggbook.ablations.tables import signed, spread
 
 BESIDE = (("table2", "table2", "pose"), ("table2", "table2", "image"), ("fig4a", "graphs", "pose"))
 """Tables of the paper, and the study and track that stand beside each."""
@@ -15,40 +16,63 @@ BESIDE = (("table2", "table2", "pose"), ("table2", "table2", "image"), ("fig4a",
 def report_tables(judge: Judge) -> dict[str, str]:
     """All tables of the report, by the name of their place in its text. Not in the paper: bookkeeping."""
     tables = {"verdicts": verdict_table(judge), "counts": counts_table(judge)}
-    tables |= {f"{table} {track}": beside_the_paper(judge, table, study, track) for table, study, track in BESIDE}
+    tables |= {
+        f"{table} {track}": markdown(*beside_the_paper(judge, table, study, track)) for table, study, track in BESIDE
+    }
+    tables["detectors image"] = detectors_table(judge.recorded)
     return tables | {f"evidence {one.claim['id']}": evidence(one) for one in judge.judgements}
 
 
 def verdict_table(judge: Judge) -> str:
     """Every claim in a line, as Markdown. Paper: sec. 4."""
     heads = ("claim", "what the paper says", "where", "its value", "our default", "the paper's narrow words")
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    rows = []
     for one in judge.judgements:
         claim, name = one.claim, one.claim["id"]
         cells = [f"[{name}](#{name.lower()})", claim["text"], claim["place"], claim["paper"]]
-        cells += [f"**{one.verdicts[reading]}**" if reading in one.verdicts else "" for reading in READINGS]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        rows.append(cells + [f"**{one.verdicts[reading]}**" if reading in one.verdicts else "" for reading in READINGS])
+    return markdown(heads, rows)
 
 
 def evidence(one: Judgement) -> str:
     """What one claim's verdict rests on, as Markdown. Paper: sec. 4."""
     if not one.findings:
         return f"Verdict: **{UNTESTABLE}**: {one.claim['why_not']}."
-    lines = ["| reading | number | ours | outcome | from |", "|---|---|---|---|---|"]
-    for reading in READINGS:
-        for found in one.findings.get(reading, ()):
-            lines.append(f"| {reading} | {found.what} | {found.value} | {found.outcome} | `{found.source}` |")
+    rows = [
+        [reading, found.what, found.value, found.outcome, f"`{found.source}`"]
+        for reading in READINGS
+        for found in one.findings.get(reading, ())
+    ]
+    table = markdown(("reading", "number", "ours", "outcome", "from"), rows)
     verdicts = ", ".join(f"{reading}: **{text}**" for reading, text in one.verdicts.items())
-    return "\n".join([*lines, "", f"Verdict, {verdicts}."])
+    return f"{table}\n\nVerdict, {verdicts}."
 
 
 def counts_table(judge: Judge) -> str:
     """How many claims have which verdict, as Markdown. Not in the paper: a summary."""
-    lines = ["| reading | " + " | ".join(VERDICTS) + " |", "|" + "---|" * (1 + len(VERDICTS))]
-    for reading, number in counts(judge).items():
-        lines.append(f"| {reading} | " + " | ".join(str(number[verdict]) for verdict in VERDICTS) + " |")
-    return "\n".join(lines)
+    rows = [[reading, *(str(number[verdict]) for verdict in VERDICTS)] for reading, number in counts(judge).items()]
+    return markdown(("reading", *VERDICTS), rows)
+
+
+def detectors_table(recorded: Recorded) -> str:
+    """What training did to the detector: AP of its candidates, whatever the row, grouped by AE and by the annotations.
+
+    Paper: Table 2, #6 against #1.
+    """
+    runs, rows = recorded.rows("table2", IMAGE), []
+    for name, each in runs.items():
+        if not next(iter(each.values()))["steps"]:  # another row's weights
+            continue
+        ahead = difference(each, runs["#1 AE"], "ap", ("ae", "ae"))
+        scored = [[100 * value_of(run, "ap", grouper) for run in each.values()] for grouper in ("ae", "oracle")]
+        rows.append([name, *map(_percent, scored), "" if name == "#1 AE" else signed(ahead)])
+    return markdown(("trained as row", "AP, grouped by AE", "AP, oracle", "AE's AP ahead of #1"), rows)
+
+
+def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table as Markdown. Not in the paper: bookkeeping."""
+    lines = [" | ".join(heads), "|".join(["---"] * len(heads)), *(" | ".join(row) for row in rows)]
+    return "\n".join(f"|{line}|" if n == 1 else f"| {line} |" for n, line in enumerate(lines))
 
 
 def counts(judge: Judge) -> dict[str, dict[str, int]]:
@@ -60,32 +84,32 @@ def counts(judge: Judge) -> dict[str, dict[str, int]]:
     return found
 
 
-def beside_the_paper(judge: Judge, table: str, study: str, track: str) -> str:
-    """A table of the paper with our numbers beside it, as Markdown: means over the seeds, × 100.
+def beside_the_paper(judge: Judge, table: str, study: str, track: str) -> tuple[list[str], list[list[str]]]:
+    """A table of the paper with our numbers beside it, in both readings: means over the seeds with ±, all × 100.
 
     Args:
         table: key in ``data/paper_results.yaml``.
         study, track: whose rows stand beside.
 
+    Returns:
+        The head, and the rows: those of the paper, then those that only we have. What was not run is empty.
+
     Paper: Table 2, Fig. 4a.
     """
-    told = judge.paper["tables"][table]
-    runs = judge.recorded.rows(study, track)
+    told, runs = judge.paper["tables"][table], judge.recorded.rows(study, track)
     ours = [name.lower() for name in told["columns"]] if MEASURES[track] == "ap" else ["f1", "perfect"]
     heads = ["row", *(f"paper {name}" for name in told["columns"])]
-    heads += [f"{'F1' if name == 'f1' else name.upper() if name != 'perfect' else 'perfect'} ({reading})"
-              for reading in READINGS for name in ours]  # fmt: skip
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    said = [name if name == "perfect" else name.upper() for name in ours]
+    heads += [f"{name} ({reading})" for reading in READINGS for name in said]
+    rows = []
     for name in dict.fromkeys((*told["rows"], *(_plain(row) for row in runs))):
-        cells = [name, *(f"{value:g}" for value in told["rows"].get(name, ()))]
-        cells += [""] * (1 + len(told["columns"]) - len(cells))
+        stated = told["rows"].get(name, [""] * len(told["columns"]))
+        cells = [name, *(f"{value:g}" if value != "" else "" for value in stated)]
         for reading in READINGS:
             each = runs.get(name if reading == "default" else f"{name} ({reading})", {})
-            for measure in ours:
-                values = [100 * value_of(run, measure) for run in each.values()]
-                cells.append(_percent(values) if values else "")
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+            cells += [_percent([100 * value_of(run, measure) for run in each.values()]) for measure in ours]
+        rows.append(cells)
+    return heads, rows
 
 
 def changes(judge: Judge, reference: Judge, tolerance: float) -> list[str]:
@@ -119,7 +143,7 @@ def changes(judge: Judge, reference: Judge, tolerance: float) -> list[str]:
 
 def _studies(paper: Mapping[str, Any]) -> list[tuple[str, str]]:
     tests = [test for claim in paper["claims"] for test in claim.get("tests", ()) if "ahead" in test]
-    return sorted({(test[key], test["track"]) for test in tests for key in ("ahead", "and") if key in test})
+    return sorted({(study, test["track"]) for test in tests for study in studies_of(test)})
 
 
 def _plain(row: str) -> str:
@@ -127,5 +151,7 @@ def _plain(row: str) -> str:
 
 
 def _percent(values: list[float]) -> str:
+    if not values:
+        return ""
     mean, _, deviation = spread(values).partition(" ± ")
     return f"{float(mean):.1f}" + (f" ± {float(deviation):.1f}" if deviation else "")

@@ -113,6 +113,8 @@ _MULTI = (0.5, 1.0, 2.0)
 _WORDS = (*_LITERAL, *_MAXIMAL, "grouping.graclus=random", "loss.mixed=ignore")  # the paper's, taken narrowly
 READINGS = {"default": (), "literal": _WORDS}
 FULL = "#9 Edge + FinalM + IntermM"
+FULL_ROWS = {reading: FULL if reading == "default" else f"{FULL} ({reading})" for reading in READINGS}
+"""The full method by reading of the paper."""
 
 
 def _table2(reading: str) -> tuple[Row, ...]:

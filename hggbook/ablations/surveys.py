@@ -1,14 +1,13 @@
 """The studies ``crowd`` and ``runtime``: trained weights looked at, not trained. Paper: sec. 4.4, 4.5, Fig. 4b."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from hggbook import paths
 from hggbook.ablations.crowd import OVERLAPS, crowds, kept_whole, lead, sweep
-from hggbook.ablations.rows import FULL, IMAGE, POSE
+from hggbook.ablations.rows import FULL_ROWS, GRAPHS, IMAGE, POSE
+from hggbook.ablations.runs import place_of, read_result, runs_of
 from hggbook.ablations.runtime import runtime_shares, scaling
 from hggbook.compare.contenders import contenders_of
 from hggbook.config import Config, preset
@@ -17,10 +16,9 @@ from hggbook.data.labelled import LabelledCandidates, simulated
 from hggbook.data.simulation import read_simulation
 from hggbook.data.source import pose_file, scenes_of
 from hggbook.freeze import freeze
-from hggbook.model import HGG, build, load_weights
-from hggbook.skeleton import GRAPH_CONFIGURATIONS, SKELETONS
+from hggbook.model import HGG, build
+from hggbook.skeleton import SKELETONS
 
-READINGS = {"default": FULL, "literal": f"{FULL} (literal)"}
 _SCENES_SEED = 3  # of the crowded scenes: neither trained, tuned nor reported on elsewhere
 _PEOPLE = (2, 3, 4, 6, 8, 12, 16)
 
@@ -42,8 +40,8 @@ def study_crowd(
         settings: changes to the config of track pose, as in the study.
 
     Returns:
-        By track and reading, the means of `hggbook.ablations.crowd.sweep` over the seeds and the ``lead``;
-        ``lead_over_ae``: that of track image, default reading; ``torso_hidden``: `kept_whole`.
+        By track and reading, the means of `hggbook.ablations.crowd.sweep` over the seeds and the `lead`;
+        ``torso_hidden``: `kept_whole`.
 
     Raises:
         ValueError: the study has no run there.
@@ -51,32 +49,23 @@ def study_crowd(
     Paper: Table 1b, sec. 3.1, 4.4.
     """  # fmt: skip
     told: dict[str, Any] = {"wanted": list(overlaps)}
+    skeleton, made = SKELETONS["coco"], read_simulation(simulation)
     people = _test_people(preset("pose").override(*settings))
+    pushed = [simulated(crowds(people, overlap, number=images), made, skeleton, 1) for overlap in overlaps]
     for track in (POSE, IMAGE):
-        for reading, row in READINGS.items():
-            runs = runs_of(folder, track, row)
-            if not runs:
+        for reading, row in FULL_ROWS.items():
+            if not place_of(folder, track, row, 0).parent.is_dir():
                 continue
             sweeps = []
-            for result, (model, config) in runs:
-                if track == POSE:
-                    sets = [
-                        simulated(crowds(people, overlap, number=images), read_simulation(simulation),
-                                  SKELETONS[config.skeleton], 1)
-                        for overlap in overlaps
-                    ]  # fmt: skip
-                else:
-                    sets = [_scenes(model, config, overlap, images) for overlap in overlaps]
-                known = contenders_of(model, config, exact=False)
-                values = _chosen(folder, track, result)
-                sweeps.append(sweep({name: known[name].make(values[name]) for name in values}, sets))
+            for result, (model, config) in runs_of(folder, track, row):
+                sets = pushed if track == POSE else [_scenes(model, config, overlap, images) for overlap in overlaps]
+                known, values = contenders_of(model, config, exact=False), _chosen(folder, track, result)
+                sweeps.append(sweep({name: known[name].make(value) for name, value in values.items()}, sets))
             told.setdefault(track, {})[reading] = _summary(sweeps) | lead(sweeps)
     if POSE not in told and IMAGE not in told:
-        raise ValueError(f"{folder}: expected the runs of row {FULL!r} of the study table2")
-    if "default" in told.get(IMAGE, {}):
-        told["lead_over_ae"] = told[IMAGE]["default"]
+        raise ValueError(f"{folder}: expected the runs of row {FULL_ROWS['default']!r} of the study table2")
     first = people.select(torch.arange(min(4 * images, people.num_images)))
-    hidden, seen = kept_whole(first, SKELETONS["coco"]), kept_whole(first, SKELETONS["coco"], ())
+    hidden, seen = kept_whole(first, skeleton), kept_whole(first, skeleton, ())
     told["torso_hidden"] = {"kept_whole": hidden, "torso_seen": seen, "images": first.num_images}
     told["torso_hidden"]["full_ahead_of_tree"] = round(hidden["full"] - hidden["tree"], 4)
     return told
@@ -102,14 +91,10 @@ def study_runtime(
 
     Paper: sec. 4.2 (run time of the configurations), 4.5, Fig. 4b.
     """
-    groupers: dict[str, HGG] = {}
-    for name in GRAPH_CONFIGURATIONS:
-        groupers[name] = _first(graphs, name)
-        groupers[f"{name} (literal)"] = _first(graphs, f"{name} (literal)")
-    config = preset("pose").override(*settings)
-    people = _test_people(config)
-    skeleton = SKELETONS[config.skeleton]
-    labelled = simulated(people.select(torch.arange(images + 1)), read_simulation(simulation), skeleton, 1)
+    groupers = {row.name: _first(graphs, row.name) for row in GRAPHS}  # the tree is the first
+    skeleton, made = SKELETONS["coco"], read_simulation(simulation)
+    people = _test_people(preset("pose").override(*settings))
+    labelled = simulated(people.select(torch.arange(images + 1)), made, skeleton, 1)
     torch.manual_seed(0)
     papers = build(preset("paper")).eval()
     told = runtime_shares(papers.detect, papers.propose, groupers, labelled, preset("paper").detector.input_size,
@@ -120,33 +105,25 @@ def study_runtime(
         rows = (number == wanted).nonzero()[:, 0][: images // 2 + 1]
         if len(rows) == images // 2 + 1:
             sets[wanted] = simulated(people.select(rows), read_simulation(simulation), skeleton, 1)
-    both = {reading: _first(table2, row) for reading, row in READINGS.items()}
+    both = {reading: _first(table2, row) for reading, row in FULL_ROWS.items()}
     return {
         "grouping_share": {"default": told["grouping"]["full"], "literal": told["grouping"]["full (literal)"]},
-        "full_over_tree": told["relative"]["full"],  # the tree is the first
+        "full_over_tree": told["relative"]["full"],
         "shares": told,
         "images": images,
         "scaling": {reading: scaling(model, sets, images=images // 2) for reading, model in both.items()},
     }
 
 
-def runs_of(folder: Path, track: str, row: str) -> list[tuple[dict[str, Any], tuple[HGG, Config]]]:
-    """The recorded runs of a row with their weights, by seed; none if it was not run. Not in the paper: bookkeeping."""
-    found = []
-    for place in sorted((folder / track / paths.slug(row)).glob("seed*.json")):
-        result = json.loads(place.read_text(encoding="utf-8"))
-        found.append((result, load_weights(place.with_suffix("") / "weights.safetensors")))
-    return found
-
-
 def _chosen(folder: Path, track: str, result: dict[str, Any]) -> dict[str, float]:
     """The numbers that tune chose: HGG's and AE's; the oracle has none."""
     if track == IMAGE:
         return {name: result[name]["ap_cut"] for name in ("hgg", "ae", "oracle")}
-    place = folder / track / paths.slug("#1 AE") / f"seed{result['seed']}.json"
-    if not place.is_file():
-        raise ValueError(f"{folder}: expected the runs of row '#1 AE' too")
-    return {"hgg": result["cut"], "ae": json.loads(place.read_text(encoding="utf-8"))["cut"], "oracle": 0.0}
+    place = place_of(folder, track, "#1 AE", result["seed"])
+    ae = read_result(place)
+    if ae is None:
+        raise ValueError(f"{folder}: expected the runs of row '#1 AE' too; {place} is no file")
+    return {"hgg": result["cut"], "ae": ae["cut"], "oracle": 0.0}
 
 
 def _scenes(model: HGG, config: Config, overlap: float, images: int) -> LabelledCandidates:
@@ -162,10 +139,7 @@ def _test_people(config: Config) -> PoseSet:
 
 
 def _first(folder: Path, row: str) -> HGG:
-    runs = runs_of(folder, POSE, row)
-    if not runs:
-        raise ValueError(f"{folder}: expected runs of row {row!r} on track pose")
-    return runs[0][1][0]
+    return runs_of(folder, POSE, row)[0][1][0]
 
 
 def _summary(sweeps: list[dict[str, Any]]) -> dict[str, Any]:

@@ -103,10 +103,11 @@ def _ablate(args: argparse.Namespace) -> None:
     from hggbook.ablations.grouping import Study
 
     steps, seeds, images = SIZES[args.profile]
-    args.steps = steps[args.track] if args.steps is None else args.steps
+    size = "image" if args.study == "detector" else args.track  # the whole model is trained there
+    args.steps = steps[size] if args.steps is None else args.steps
     args.seeds = seeds if args.seeds is None else args.seeds
     if args.images is None:
-        args.images = SURVEYS[args.study][args.profile] if args.study in SURVEYS else images[args.track]
+        args.images = SURVEYS[args.study][args.profile] if args.study in SURVEYS else images[size]
     args.out = Path("runs/ablate") / args.study if args.out is None else args.out
     if args.study in ("grouping", "table2", "graphs"):
         _rows(args)
@@ -236,7 +237,7 @@ def _detector(args, study) -> None:
     if len(args.weights or []) != 1:
         raise ValueError("detector: expected the --weights, one name or file, that every run goes on from")
     start = find_weights(args.weights[0])
-    joint = JointStudy(start, args.steps, args.out, "detector", args.images or 300, False, tuple(args.set))
+    joint = JointStudy(start, args.steps, args.out, "detector", args.images, False, tuple(args.set))
     runs = run_factors(joint, range(args.seeds) if args.seed is None else [args.seed])
     print(detector_table(runs))
     if args.write:

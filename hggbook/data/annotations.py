@@ -55,11 +55,21 @@ def read_image(path: str | os.PathLike, *, upright: bool = False) -> UInt8[np.nd
 
     Not in the paper: input reading.
     """
+    return image_of(bytes_of(path), str(path), upright=upright)
+
+
+def bytes_of(path: str | os.PathLike) -> bytes:
+    """What an image file holds.
+
+    Raises:
+        ValueError: it cannot be read.
+
+    Not in the paper: input reading.
+    """
     try:
-        data = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except OSError as error:
         raise ValueError(f"image {path}: cannot be read: {error.strerror}") from None
-    return image_of(data, str(path), upright=upright)
 
 
 def image_of(data: bytes, name: str, *, upright: bool = False) -> UInt8[np.ndarray, "h w 3"]:

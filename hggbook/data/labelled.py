@@ -134,6 +134,12 @@ def join(parts: list[LabelledCandidates]) -> LabelledCandidates:
     )  # fmt: skip
 
 
+def keypoint_boxes(keypoints: Float[Tensor, "M K 3"]) -> tuple[Float[Tensor, "M 2"], Float[Tensor, "M 2"]]:
+    """Corners of the boxes around the labelled keypoints: the smaller and the greater. Not in the paper: geometry."""
+    xy, hidden = keypoints[:, :, :2], (keypoints[:, :, 2] <= 0)[..., None]
+    return xy.masked_fill(hidden, torch.inf).amin(dim=1), xy.masked_fill(hidden, -torch.inf).amax(dim=1)
+
+
 def overlap(people: PoseSet) -> Float[Tensor, "B"]:
     """How crowded each image is: mean over its people of the largest box IoU with another person (OCHuman's "MaxIoU").
 
@@ -141,8 +147,7 @@ def overlap(people: PoseSet) -> Float[Tensor, "B"]:
 
     Not in the paper: its sec. 4.1 quotes OCHuman's.
     """
-    xy, hidden = people.keypoints[:, :, :2], (people.keypoints[:, :, 2] <= 0)[..., None]
-    low, high = xy.masked_fill(hidden, torch.inf).amin(dim=1), xy.masked_fill(hidden, -torch.inf).amax(dim=1)
+    low, high = keypoint_boxes(people.keypoints)
     area = (high - low).clamp_min(0).prod(dim=1)
     i, j = pairs_within_images(people.batch, people.num_images)
     shared = (torch.minimum(high[i], high[j]) - torch.maximum(low[i], low[j])).clamp_min(0).nan_to_num(0).prod(dim=1)

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from hggbook.data.annotations import decode_bytes, image_of
+from hggbook.data.annotations import bytes_of, decode_bytes, image_of
 
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".avif", ".jp2", ".heic", ".heif")
 VIDEOS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv")
@@ -134,11 +134,7 @@ def read_photograph(path: str | os.PathLike, *, as_stored: bool = False) -> UInt
 
     Not in the paper: input reading.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise ValueError(f"image {path}: cannot be read: {error.strerror}") from None
-    return photograph_of(data, str(path), as_stored=as_stored)
+    return photograph_of(bytes_of(path), str(path), as_stored=as_stored)
 
 
 def photograph_of(data: bytes, name: str, *, as_stored: bool = False) -> UInt8[np.ndarray, "h w 3"]:

@@ -128,6 +128,8 @@ def test_what_was_not_recorded_is_said_and_what_does_not_exist_is_an_error(folde
     elsewhere = {"ahead": "graphs", "track": "pose", "better": "full", "worse": "tree"}
     (one,) = Judge(small(elsewhere), Recorded(folder)).judgements
     assert one.verdicts == {"default": MISSING}
+    not_run = {"within": "clustering.json#/literal/halving", "low": 0, "says": "x"}
+    assert Judge(small(not_run), Recorded(folder)).judgements[0].verdicts == {"default": MISSING}
     wrong = {"within": "clustering.json#/default/nonsense", "low": 0, "says": "x"}
     with pytest.raises(ValueError, match="nonsense"):
         _ = Judge(small(wrong), Recorded(folder)).judgements

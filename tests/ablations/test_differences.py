@@ -69,3 +69,11 @@ def test_the_table_of_each_track_by_hand():
     lines = paper_table("table2", runs, "image").splitlines()
     assert lines[3].startswith("| #6 as #9, grouped by AE | default | 1 | 0.250 | 0.250 |")
     assert "+0.050 [+0.050, +0.050]" in lines[3]
+
+
+def test_a_lower_level_of_confidence_gives_an_interval_within():
+    ours = {0: pose_run("a", 0, 0.8, np.linspace(0.7, 0.9, 101))}
+    theirs = {0: pose_run("b", 0, 0.5, np.full(101, 0.5))}
+    wide, narrow = (difference(ours, theirs, "f1", level=level) for level in (95, 50))
+    assert (narrow.low, narrow.high) == (pytest.approx(0.25), pytest.approx(0.35))
+    assert wide.low < narrow.low < narrow.high < wide.high

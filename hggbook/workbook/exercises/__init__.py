@@ -8,7 +8,7 @@ never by comparing text.
 import html
 import importlib
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,6 +92,30 @@ def call(function: Any, *arguments: Any) -> Any:
     if result is None or result is ...:
         raise NotAnswered
     return result
+
+
+def judge_letters(answer: Any, reasons: Mapping[str, str], right: Collection[str], wrong: str, more: str) -> str | None:
+    """What is wrong with a set of letters that an exercise asks for; None if nothing is.
+
+    Args:
+        answer: the reader's.
+        reasons: letter -> why it belongs or does not; its letters are those that may be named.
+        right: the letters that belong.
+        wrong: says of a letter that it does not belong, e.g. ``does not leak``; its reason follows.
+        more: says that letters are missing, with ``{number}`` in the place of how many.
+
+    Not in the paper: it is the workbook's own machinery.
+    """
+    if callable(answer) or not isinstance(answer, str | list | tuple | set | frozenset):
+        return f"expected letters, such as {{'a', 'b'}}, got {answer!r}"
+    named = {str(letter).strip().lower() for letter in answer}
+    if unknown := sorted(named - set(reasons)):
+        return f"expected letters from {min(reasons)} to {max(reasons)}, got {', '.join(map(repr, unknown))}"
+    if strange := sorted(named - set(right)):
+        return f"{strange[0]} {wrong}: {reasons[strange[0]]}"
+    if missing := set(right) - named:
+        return more.format(number=len(missing))
+    return None
 
 
 def _short(value: Any) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hggbook.workbook.exercises import Exercise, Question, call
+from hggbook.workbook.exercises import Exercise, Question, call, judge_letters
 from hggbook.workbook.solutions import nb07 as solutions
 
 TRIALS = 120
@@ -107,16 +107,8 @@ def check_calibration(answer: Any) -> str | None:
 
 def check_leaks(answer: Any) -> str | None:
     """Exercise 07.e4: which protocols let the test scenes take part in a decision."""
-    if callable(answer) or not isinstance(answer, str | list | tuple | set | frozenset):
-        return f"expected letters, such as {{'a', 'b'}}, got {answer!r}"
-    named = {str(letter).strip().lower() for letter in answer}
-    if unknown := sorted(named - set(PROTOCOLS)):
-        return f"expected letters from a to f, got {', '.join(map(repr, unknown))}"
-    if clean := sorted(named - solutions.LEAKS):
-        return f"{clean[0]} does not leak: {REASONS[clean[0]]}"
-    if missing := solutions.LEAKS - named:
-        return f"what you named leaks, and {len(missing)} more of the six: ask of each what was decided, and from what"
-    return None
+    more = "what you named leaks, and {number} more of the six: ask of each what was decided, and from what"
+    return judge_letters(answer, REASONS, solutions.LEAKS, "does not leak", more)
 
 
 EXERCISES = (

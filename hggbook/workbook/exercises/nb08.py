@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hggbook.workbook.exercises import Exercise, Question, call
+from hggbook.workbook.exercises import Exercise, Question, call, judge_letters
 from hggbook.workbook.solutions import nb08 as solutions
 
 TRIALS = 60
@@ -118,16 +118,8 @@ def _rows(answer: Any, step: int, images: int, size: int, seed: int) -> list[int
 
 def check_ways(answer: Any) -> str | None:
     """Exercise 08.e4: what carries a gradient from later rounds into the detector."""
-    if callable(answer) or not isinstance(answer, str | list | tuple | set | frozenset):
-        return f"expected letters, such as {{'a', 'b'}}, got {answer!r}"
-    named = {str(letter).strip().lower() for letter in answer}
-    if unknown := sorted(named - set(WAYS)):
-        return f"expected letters from a to h, got {', '.join(map(repr, unknown))}"
-    if blocked := sorted(named - solutions.CROSSES):
-        return f"{blocked[0]} carries none: {REASONS[blocked[0]]}"
-    if missing := solutions.CROSSES - named:
-        return f"what you named does, and {len(missing)} more of the eight: is each a number or a choice?"
-    return None
+    more = "what you named does, and {number} more of the eight: is each a number or a choice?"
+    return judge_letters(answer, REASONS, solutions.CROSSES, "carries none", more)
 
 
 EXERCISES = (

@@ -4,18 +4,10 @@ from typing import Any
 
 import torch
 
-from hggbook.workbook.exercises import Exercise, Question, call
+from hggbook.workbook.exercises import Exercise, Question, call, judge_letters
 from hggbook.workbook.solutions import nb10 as solutions
 
 TRIALS = 40
-COMPARISONS = {
-    "a": "same seeds, data and steps; the cut of each chosen on tune images",
-    "b": "ours tuned, the baseline with the threshold of its paper",
-    "c": "same steps, but ours starts from weights trained on the task before",
-    "d": "of both methods the best of five seeds is reported",
-    "e": "a diverged run of one side is left out",
-    "f": "twice the parameters, and the wiring gets the credit",
-}
 REASONS = {
     "a": "one thing changes, both sides are tuned alike, and test is only looked at",
     "b": "one side is tuned to these candidates and the other is not; its threshold belongs to another detector",
@@ -57,16 +49,8 @@ def check_effects(answer: Any) -> str | None:
 
 def check_fair(answer: Any) -> str | None:
     """Exercise 10.e3: which comparisons are fair."""
-    if callable(answer) or not isinstance(answer, str | list | tuple | set | frozenset):
-        return f"expected letters, such as {{'a', 'b'}}, got {answer!r}"
-    named = {str(letter).strip().lower() for letter in answer}
-    if unknown := sorted(named - set(COMPARISONS)):
-        return f"expected letters from a to f, got {', '.join(map(repr, unknown))}"
-    if unfair := sorted(named - solutions.FAIR):
-        return f"{unfair[0]} is not fair: {REASONS[unfair[0]]}"
-    if missing := solutions.FAIR - named:
-        return f"{len(missing)} more of the six is fair: look for the one that breaks none of the rules"
-    return None
+    more = "{number} more of the six is fair: look for the one that breaks none of the rules"
+    return judge_letters(answer, REASONS, solutions.FAIR, "is not fair", more)
 
 
 EXERCISES = (

@@ -5,12 +5,12 @@ from typing import Any
 
 import torch
 
-from hggbook.workbook.exercises import Exercise, Question, call
+from hggbook.workbook.exercises import Exercise, Question, call, judge_letters
 from hggbook.workbook.solutions import nb13 as solutions
 
 TRIALS = 200
 OUTCOMES = ("holds", "against", "open")
-SENTENCES = {
+REASONS = {
     "a": "the interval lies above zero, three seeds, the cut chosen elsewhere: just what the sentence says",
     "b": "the interval is four points wide: these runs cannot tell +2 from -1.9; no effect was not shown",
     "c": "on rendered scenes nobody measured what it is worth on COCO; that the numbers are alike is chance",
@@ -49,16 +49,8 @@ def check_verdict(answer: Any) -> str | None:
 
 def check_unsupported(answer: Any) -> str | None:
     """Exercise 13.e3: sentences that their evidence does not bear out."""
-    if callable(answer) or not isinstance(answer, str | list | tuple | set | frozenset):
-        return f"expected letters, such as {{'a', 'b'}}, got {answer!r}"
-    named = {str(letter).strip().lower() for letter in answer}
-    if unknown := sorted(named - set(SENTENCES)):
-        return f"expected letters from a to f, got {', '.join(map(repr, unknown))}"
-    if fine := sorted(named - solutions.UNSUPPORTED):
-        return f"{fine[0]} is supported: {SENTENCES[fine[0]]}"
-    if missing := solutions.UNSUPPORTED - named:
-        return f"what you named is not supported, and {len(missing)} more: ask of each what was measured, and where"
-    return None
+    more = "what you named is not supported, and {number} more: ask of each what was measured, and where"
+    return judge_letters(answer, REASONS, solutions.UNSUPPORTED, "is supported", more)
 
 
 EXERCISES = (
