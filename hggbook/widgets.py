@@ -8,6 +8,7 @@ JupyterLab shows the widget, the book shows the frames, a screen reader reads th
 import base64
 import html
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ from matplotlib.figure import Figure
 
 WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
 SHORTEST_ALT = 10
+MANY_COLUMNS = 9
+FIGURES = re.compile(r"[-+±–%.,/\[\] \d]+")
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,8 @@ def frames_html(frames: Sequence[Frame], label: str) -> str:
 def table_html(header: Sequence[str], rows: Sequence[Sequence[Any]], caption: str) -> str:
     """A table with caption and header cells; floats with three decimals, None as a dash.
 
+    A text of figures alone, such as ``+0.006 [+0.002, +0.011]``, stays on one line.
+
     Raises:
         ValueError: a row of another length than the header.
 
@@ -113,13 +118,18 @@ def table_html(header: Sequence[str], rows: Sequence[Sequence[Any]], caption: st
 
     def cell(value):
         text = "–" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
-        number = ' class="number"' if isinstance(value, int | float) and not isinstance(value, bool) else ""
-        return f"<td{number}>{html.escape(text)}</td>"
+        look = ""
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            look = ' class="number"'
+        elif FIGURES.fullmatch(text):
+            look = ' style="white-space: nowrap"'
+        return f"<td{look}>{html.escape(text)}</td>"
 
     head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in header)
     body = "".join(f"<tr>{''.join(cell(value) for value in row)}</tr>" for row in rows)
+    kind = "hgg-table wide" if len(header) > MANY_COLUMNS else "hgg-table"
     return (
-        f'<table class="hgg-table"><caption>{html.escape(caption)}</caption>'
+        f'<table class="{kind}"><caption>{html.escape(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
 

@@ -165,6 +165,12 @@ def test_equal_pictures_have_equal_bytes():
     assert one_frame(1).png == one_frame(1).png
 
 
+def test_a_cell_of_figures_alone_stays_on_one_line():
+    texts = ["+0.006 [+0.002, +0.011]", "20.6 ± 0.6", "40 / 4 / 6", "44.7 %", "2 of 10", "#9 over #1", ""]
+    cells = BeautifulSoup(widgets.table_html(["a"], [[text] for text in texts], "b"), "html.parser").find_all("td")
+    assert ["nowrap" in cell.get("style", "") for cell in cells] == [True] * 4 + [False] * 3
+
+
 def test_a_table_has_a_caption_and_header_cells():
     markup = widgets.table_html(["grouper", "AP"], [["<HGG>", 0.51234], ["oracle", None]], "AP on 8 scenes")
     table = BeautifulSoup(markup, "html.parser")
