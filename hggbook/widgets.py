@@ -116,17 +116,26 @@ def table_html(header: Sequence[str], rows: Sequence[Sequence[Any]], caption: st
         if len(row) != len(header):
             raise ValueError(f"table: expected {len(header)} cells in every row, got {list(row)!r}")
 
-    def cell(value):
-        text = "–" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
-        look = ""
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            look = ' class="number"'
-        elif FIGURES.fullmatch(text):
-            look = ' style="white-space: nowrap"'
-        return f"<td{look}>{html.escape(text)}</td>"
+    def is_number(value):
+        return isinstance(value, int | float) and not isinstance(value, bool)
 
-    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in header)
-    body = "".join(f"<tr>{''.join(cell(value) for value in row)}</tr>" for row in rows)
+    def look(value, column):  # JupyterLab puts all cells to the right
+        if is_number(value):
+            return ' class="number"'
+        one_line = "; white-space: nowrap" if isinstance(value, str) and FIGURES.fullmatch(value) else ""
+        room = "; min-width: 10em" if column == 0 and len(header) > MANY_COLUMNS else ""
+        return f' style="text-align: left{one_line}{room}"'
+
+    def text(value):
+        return html.escape("–" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value))
+
+    def name_look(column):
+        numbers = rows and all(is_number(row[column]) or row[column] is None for row in rows)
+        return ' class="number"' if numbers else ' style="text-align: left"'
+
+    head = "".join(f'<th scope="col"{name_look(k)}>{html.escape(name)}</th>' for k, name in enumerate(header))
+    lines = ("".join(f"<td{look(value, k)}>{text(value)}</td>" for k, value in enumerate(row)) for row in rows)
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
     kind = "hgg-table wide" if len(header) > MANY_COLUMNS else "hgg-table"
     return (
         f'<table class="{kind}"><caption>{html.escape(caption)}</caption>'

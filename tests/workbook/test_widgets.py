@@ -171,6 +171,14 @@ def test_a_cell_of_figures_alone_stays_on_one_line():
     assert ["nowrap" in cell.get("style", "") for cell in cells] == [True] * 4 + [False] * 3
 
 
+def test_numbers_stand_to_the_right_and_so_does_the_name_of_their_column():
+    rows = [["hgg", 0.5, 3, None], ["ae", None, 4, True]]
+    table = BeautifulSoup(widgets.table_html(["grouper", "AP", "images", "best"], rows, "b"), "html.parser")
+    assert ["number" in cell.get("class", []) for cell in table.find_all("th")] == [False, True, True, False]
+    assert ["number" in cell.get("class", []) for cell in table.find_all("td")][4:] == [False, False, True, False]
+    assert widgets.table_html(["a"], [], "an empty table").count("<th ") == 1
+
+
 def test_a_table_has_a_caption_and_header_cells():
     markup = widgets.table_html(["grouper", "AP"], [["<HGG>", 0.51234], ["oracle", None]], "AP on 8 scenes")
     table = BeautifulSoup(markup, "html.parser")
