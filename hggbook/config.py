@@ -17,10 +17,12 @@ SIZES = ("tiny", "small", "paper", "pose")
 
 @dataclass(frozen=True)
 class DetectorConfig:
-    """The stacked hourglass. Paper: sec. 3.3; defaults are the paper's size."""
+    """The keypoint proposal network. Paper: sec. 3.3 (a stacked hourglass); defaults are the paper's size."""
 
+    kind: str = "hourglass"  # hourglass | resnet (not in the paper)
     input_size: int = 512
-    stacks: int = 4
+    stacks: int = 4  # of hourglasses; a resnet has 1
+    blocks: int = 2  # residual blocks of each size (resnet)
     depth: int = 4
     width: int = 256
     growth: int = 128

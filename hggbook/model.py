@@ -10,8 +10,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from hggbook.config import Config
-from hggbook.detector import Hourglass, propose
+from hggbook.config import Config, DetectorConfig
+from hggbook.detector import Hourglass, ResNet, propose
 from hggbook.grouping.discriminators import EdgeDiscriminator, MacroNodeDiscriminator, MeanEvidence
 from hggbook.grouping.graph import build_graph, node_features
 from hggbook.grouping.groupers.scores import embedding_scores
@@ -22,6 +22,7 @@ from hggbook.paths import whole_file
 from hggbook.skeleton import SKELETONS
 from hggbook.types import Candidates, Graph, Grouping, Maps, Output, PairScores
 
+DETECTORS = ("hourglass", "resnet")
 MACRO = ("off", "veto", "factor")
 EDGE_SCORE = ("learned", "distance")
 Proposer = Callable[[Maps], Candidates]
@@ -131,10 +132,7 @@ def build(config: Config, *, with_detector: bool = True) -> HGG:
     d, p, g, k = config.detector, config.proposal, config.grouping, skeleton.num_types
     detector = None
     if with_detector:
-        detector = Hourglass(
-            k, d.embedding, stacks=d.stacks, depth=d.depth, width=d.width, growth=d.growth,
-            normalisation=d.normalisation,
-        )  # fmt: skip
+        detector = build_detector(d, k)
         if config.train.channels_last:
             detector = detector.to(memory_format=torch.channels_last)
 
@@ -180,6 +178,23 @@ def build(config: Config, *, with_detector: bool = True) -> HGG:
         into_detector=config.loss.into_detector, threshold=None if learned else config.baseline.threshold,
         precision=config.train.precision,
     )  # fmt: skip
+
+
+def build_detector(config: DetectorConfig, num_types: int) -> nn.Module:
+    """The keypoint proposal network that a config describes, for so many keypoint types.
+
+    Raises:
+        ValueError: unknown kind, a value that the network refuses, or a ResNet of several stacks.
+    """
+    sizes = {"depth": config.depth, "width": config.width, "growth": config.growth}
+    sizes["normalisation"] = config.normalisation
+    if config.kind == "hourglass":
+        return Hourglass(num_types, config.embedding, stacks=config.stacks, **sizes)
+    if config.kind != "resnet":
+        raise ValueError(f"detector.kind: expected one of {DETECTORS}, got {config.kind!r}")
+    if config.stacks != 1:
+        raise ValueError(f"detector.stacks: a resnet has 1, got {config.stacks} (set detector.stacks=1)")
+    return ResNet(num_types, config.embedding, blocks=config.blocks, **sizes)
 
 
 def save_weights(path: str | Path, model: HGG, config: Config, **facts: str) -> None:

@@ -145,7 +145,7 @@ def with_views(
     """
     if any(scale <= 0 for scale in scales) or _BASE not in scales:
         raise ValueError(f"scales: expected numbers above 0 with 1 among them, got {tuple(scales)}")
-    step, base = 4 * 2**config.detector.depth, config.detector.input_size  # step: what the hourglass can halve
+    step, base = 4 * 2**config.detector.depth, config.detector.input_size  # step: what the detector can halve
     sides = [base if scale == _BASE else int((base * scale + step - 1) // step * step) for scale in scales]
     if len(set(sides)) < len(sides):
         raise ValueError(f"scales: expected inputs of different sizes, got {tuple(scales)}, which are {sides} pixels")

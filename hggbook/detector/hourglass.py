@@ -1,15 +1,12 @@
 """The keypoint proposal network: the stacked hourglass of the associative embedding (AE) code base."""
 
-from math import gcd
-
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from hggbook.detector.heads import check_sides, outputs_of, read_maps
+from hggbook.detector.layers import check_counts, normalisation_of
 from hggbook.types import Maps
-
-NORMALISATIONS = ("none", "batch", "group")
 
 
 class Hourglass(nn.Module):
@@ -60,14 +57,9 @@ class Hourglass(nn.Module):
     ):
         super().__init__()
         first, second = stem or (max(1, width // 4), max(1, width // 2))
-        counts = {"num_types": num_types, "embedding": embedding, "stacks": stacks, "depth": depth, "width": width}
-        for name, count in counts.items():
-            if count < 1:
-                raise ValueError(f"hourglass {name}: expected at least 1, got {count}")
-        if normalisation not in NORMALISATIONS:
-            raise ValueError(f"hourglass normalisation: expected one of {NORMALISATIONS}, got {normalisation!r}")
+        check_counts("hourglass", num_types=num_types, embedding=embedding, stacks=stacks, depth=depth, width=width)
         self.num_types, self.embedding, self.depth = num_types, embedding, depth
-        outputs = num_types * (1 + embedding) + unused_outputs
+        outputs = outputs_of(num_types, embedding) + unused_outputs
         self.stem = nn.Sequential(
             Unit(3, first, kernel=7, stride=2, normalisation=normalisation),
             Unit(first, second, normalisation=normalisation),
@@ -97,10 +89,7 @@ class Hourglass(nn.Module):
         Raises:
             ValueError: H or W is not such a multiple.
         """
-        unit = self.stride * 2**self.depth
-        height, width = images.shape[-2:]
-        if height % unit or width % unit or not height or not width:
-            raise ValueError(f"images: expected height and width to be multiples of {unit}, got {height} x {width}")
+        check_sides(images, self.stride * 2**self.depth)
         x = self.stem(images)
         predictions = []
         for stack, (body, head) in enumerate(zip(self.bodies, self.heads)):
@@ -109,12 +98,7 @@ class Hourglass(nn.Module):
             predictions.append(prediction)
             if stack < len(self.merge_features):
                 x = x + self.merge_predictions[stack](prediction) + self.merge_features[stack](feature)
-        outputs = torch.stack(predictions, dim=1)  # (B, S, outputs, h, w)
-        if outputs.dtype in (torch.float16, torch.bfloat16):
-            outputs = outputs.float()
-        used = self.num_types * (1 + self.embedding)
-        embeddings = outputs[:, :, self.num_types : used].unflatten(2, (self.num_types, self.embedding))
-        return Maps(outputs[:, :, : self.num_types], embeddings, self.stride)
+        return read_maps(predictions, self.num_types, self.embedding, self.stride)
 
 
 class Body(nn.Module):
@@ -149,16 +133,8 @@ class Unit(nn.Module):
     def __init__(self, inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, normalisation: str = "none"):
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding=(kernel - 1) // 2)
-        self.norm = _normalisation(normalisation, outputs)
+        self.norm = normalisation_of(normalisation, outputs)
 
     def forward(self, x: Float[Tensor, "B C h w"]) -> Float[Tensor, "B C2 h2 w2"]:
         """(B, inputs, h, w) to (B, outputs, h / stride, w / stride)."""
         return self.norm(F.relu(self.conv(x)))
-
-
-def _normalisation(kind, channels):
-    if kind == "batch":
-        return nn.BatchNorm2d(channels)
-    if kind == "group":
-        return nn.GroupNorm(gcd(channels, max(1, channels // 8)), channels)
-    return nn.Identity()
