@@ -162,3 +162,26 @@ def test_what_cannot_be_done_is_said_and_nothing_is_written(folder, capsys, argu
     assert main(["predict", "--out", "out", *arguments, "--device", "cpu"]) == 2
     assert message in capsys.readouterr().err.splitlines()[-1]
     assert sorted(p.name for p in folder.iterdir()) == ["bad.png", "in"]
+
+
+def test_images_of_a_list_get_its_ids_as_a_test_server_wants_them(folder, capsys):
+    listed = [{"id": 900, "file_name": "1.png"}, {"id": 7, "file_name": "elsewhere.jpg"}]
+    (folder / "info.json").write_text(json.dumps({"images": listed}))
+    results, document, _ = found(folder, "in", "--ids", "info.json", "--as-stored", "--min-score", "0", status=1)
+    said = capsys.readouterr().err
+    assert "1 pictures that info.json does not list are passed over" in said
+    assert "1 of 2 images of info.json were not given, e.g. elsewhere.jpg" in said
+    assert [image["id"] for image in document["images"]] == [900]
+    assert {result["image_id"] for result in results} == {900}
+    assert all(set(result) >= {"image_id", "category_id", "keypoints", "score"} for result in results)
+
+
+TWICE = '{"images": [{"id": 1, "file_name": "a"}, {"id": 1, "file_name": "b"}]}'
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"images": [{"id": 1}]}', TWICE])
+def test_a_list_of_ids_that_is_none_is_refused(folder, capsys, content):
+    (folder / "info.json").write_text(content)
+    assert main(["predict", "in", "--ids", "info.json", "--out", "out"]) == 2
+    assert "--ids info.json: " in capsys.readouterr().err
+    assert not (folder / "out").exists()

@@ -19,6 +19,7 @@ from hggbook.evaluate import (
     OUTCOMES,
     coco_ap,
     coco_report,
+    crowd_report,
     keypoint_outcomes,
     to_coco_results,
     write_results,
@@ -103,6 +104,22 @@ def test_ap_of_another_skeleton_uses_its_sigmas(tmp_path):
     people = random_people(0, 12, k=14)
     path, results = write(tmp_path, truth(people, CROWDPOSE)), random_results(0, people)
     assert coco_ap(results, path, skeleton=CROWDPOSE) == directly(path, results, sigmas=CROWDPOSE.sigmas)
+
+
+def test_ap_by_crowd_index_is_ap_of_the_images_of_each_level(tmp_path):
+    people = random_people(1, 12, k=14)
+    data = truth(people, CROWDPOSE)
+    for image, crowding in zip(data["images"], (0.0, 0.5, 0.9)):
+        image["crowdIndex"] = crowding
+    path, results = write(tmp_path, data), random_results(1, people)
+    index = read_annotations(path, CROWDPOSE)
+    found = crowd_report(results, index, skeleton=CROWDPOSE)
+    assert list(found) == ["easy", "medium", "hard"]
+    for level, image in zip(found, data["images"]):
+        alone = [result for result in results if result["image_id"] == image["id"]]
+        assert found[level] == coco_ap(alone, index, [image["id"]], CROWDPOSE)["AP"]
+    assert list(crowd_report(results, index, [data["images"][1]["id"]], CROWDPOSE)) == ["medium"]
+    assert crowd_report(results, read_annotations(write(tmp_path, truth(people, CROWDPOSE)), CROWDPOSE)) == {}
 
 
 def one_keypoint(x, y, kind=0):

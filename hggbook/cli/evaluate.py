@@ -65,6 +65,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     for name, score in scores.items():
         row = [score.ap[measure] for measure in MEASURES] + [score.counts.f1, score.counts.perfect_share]
         print(f"{name:<8}" + "".join(f"{value:7.3f}" for value in row))
+    _say_crowding(scores, dataset)
     if args.out:
         _write_scores(Path(args.out), args.weights, seen, scores)
         print(f"COCO results and scores written to {args.out}")
@@ -98,6 +99,15 @@ def _evaluate_poses(args, model, config) -> None:
     for name, found in measure(groupers, labelled.batches(args.batch)).items():
         f1, perfect = share_interval(found.counts, f1_of), share_interval(found.counts, perfect_of)
         print(f"{name:<8} pairwise F1 {f1}  people grouped perfectly {perfect}  {found.milliseconds:6.2f} ms/image")
+
+
+def _say_crowding(scores, dataset) -> None:
+    """CrowdPose's three levels, where the annotation file has crowd indices."""
+    from hggbook.evaluate import crowd_report
+
+    for name, score in scores.items():
+        if levels := crowd_report(score.results, dataset.coco, dataset.image_ids, dataset.skeleton):
+            print(f"{name}: by crowd index " + ", ".join(f"AP {level} {value:.3f}" for level, value in levels.items()))
 
 
 def _write_scores(folder, weights, config, scores):

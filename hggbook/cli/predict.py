@@ -5,6 +5,7 @@ import csv
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from hggbook import paths
@@ -34,6 +35,9 @@ def add(commands) -> None:
     predict.add_argument(
         "--as-stored", action="store_true", help="do not turn pictures as their orientation tag says (COCO's frame)"
     )
+    predict.add_argument(
+        "--ids", metavar="FILE", help="COCO file, e.g. image_info_test-dev2017.json: only its images, with its ids"
+    )
     predict.add_argument("--no-overlays", action="store_true", help="write no pictures")
     predict.add_argument("--batch", type=int, default=8)
     add_machine(predict)
@@ -54,6 +58,9 @@ def _predict(args: argparse.Namespace) -> int:
     files, remarks = find_pictures(args.pictures)
     for remark in remarks:
         _say(remark.text)
+    ids = _listed(args.ids) if args.ids else None
+    if ids is not None:
+        files = _only_listed(files, ids, args.ids, remarks)
     if not files:
         raise ValueError("expected at least one photograph or video, found none")
     model, config = load(args.weights or WEIGHTS)
@@ -82,6 +89,8 @@ def _predict(args: argparse.Namespace) -> int:
             model, config, readable(bar), group=group, batch_size=args.batch, device=device,
             min_score=args.min_score, most=args.max_people,
         )  # fmt: skip
+        if ids is not None:
+            found = (replace(one, image_id=ids[Path(one.picture.file).name]) for one in found)
         pictures, people = _write(folder, found, skeleton, args, config, remarks, bar)
     refused = len({remark.file for remark in remarks if remark.refused})
     by = f"{args.grouper}, weights {args.weights or WEIGHTS}"
@@ -90,6 +99,33 @@ def _predict(args: argparse.Namespace) -> int:
         f"({by}){f'; {refused} refused' if refused else ''}; written: {args.out}"
     )
     return 1 if refused else 0
+
+
+def _listed(path):
+    """Image id by file name, of a COCO file; it needs no annotations."""
+    try:
+        images = json.loads(Path(path).read_text(encoding="utf-8"))["images"]
+        ids = {image["file_name"]: int(image["id"]) for image in images}
+    except OSError as error:
+        raise ValueError(f"--ids {path}: cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"--ids {path}: expected a COCO file with a list 'images' of file_name and id") from None
+    if not len(set(ids.values())) == len(ids) == len(images):
+        raise ValueError(f"--ids {path}: {len(images)} images share names or ids")
+    return ids
+
+
+def _only_listed(files, ids, path, remarks):
+    from hggbook.data.pictures import Remark
+
+    kept = [file for file in files if file.name in ids]
+    if others := len(files) - len(kept):
+        _say(f"{others} pictures that {path} does not list are passed over")
+    if missing := sorted(ids.keys() - {file.name for file in kept}):
+        text = f"{len(missing)} of {len(ids)} images of {path} were not given, e.g. {missing[0]}"
+        remarks.append(Remark(path, text))
+        _say(text)
+    return kept
 
 
 def _check(args):
