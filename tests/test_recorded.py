@@ -6,8 +6,18 @@ import pytest
 
 from hggbook import paths
 from hggbook.ablations.claims import MISSING, Judge, Recorded, read_paper
+from hggbook.ablations.differences import difference
 from hggbook.ablations.report import report_tables
-from hggbook.ablations.tables import causes_table, contest_tables, detector_table, expand, grouping_tables, with_table
+from hggbook.ablations.tables import (
+    causes_table,
+    contest_tables,
+    detector_table,
+    expand,
+    grouping_tables,
+    runs_by_row,
+    signed,
+    with_table,
+)
 
 RESULTS = paths.project_root() / "results"
 FILES = sorted(path.name for path in RESULTS.glob("*.json") if path.name.startswith(("group", "causes", "detector")))
@@ -45,3 +55,18 @@ def test_every_run_says_with_what_it_was_made(name):
     for run in runs:
         assert {"versions", "commit", "device", "threads", "time"} <= run["provenance"].keys()
     assert str(paths.project_root()) not in json.dumps(told)
+
+
+STEPS = (("#9 Edge + FinalM + IntermM", "#1 AE"), ("#5 Edge + FinalM", "#4 Edge"),
+         ("#9 Edge + FinalM + IntermM", "#5 Edge + FinalM"), ("#9 Edge + FinalM + IntermM", "#8 GAT"),
+         ("#8 GAT", "#7 FC"))  # fmt: skip
+
+
+def test_the_further_experiment_on_candidates_like_the_detectors_is_told_as_it_came_out():
+    lines = (RESULTS / "REPORT.md").read_text(encoding="utf-8").splitlines()
+    for better, worse in STEPS:
+        start = f"| {better.split()[0]} over {worse.split()[0]}, "
+        (line,) = (line for line in lines if line.startswith(start) and line.count("|") == 4)
+        for name, cell in zip(("table2-pose.json", "table2-pose-measured.json"), line.split("|")[2:4], strict=True):
+            runs = runs_by_row(expand(json.loads((RESULTS / name).read_text(encoding="utf-8"))["rows"]))
+            assert cell.strip() == signed(difference(runs[better], runs[worse], "f1"))

@@ -106,7 +106,7 @@ def _say_crowding(scores, dataset) -> None:
     from hggbook.evaluate import crowd_report
 
     for name, score in scores.items():
-        if levels := crowd_report(score.results, dataset.coco, dataset.image_ids, dataset.skeleton):
+        if levels := crowd_report(score.results, dataset.coco, dataset.image_ids.tolist(), dataset.skeleton):
             print(f"{name}: by crowd index " + ", ".join(f"AP {level} {value:.3f}" for level, value in levels.items()))
 
 
