@@ -59,6 +59,32 @@ def test_scenes_train_resume_and_evaluate(home, capsys):
     assert capsys.readouterr().out.startswith("1 images")
 
 
+def test_weights_scored_on_what_they_learned_from_are_said_to_be(home, capsys):
+    """Scenes by their seed, photographs by their ids and names; what cannot be told is said too."""
+    from hggbook.model import build, save_weights
+
+    assert main(["scenes", str(home / "scenes"), "--preset", "easy", "--count", "3", "--set", "width=64",
+                 "--set", "height=64"]) == 0  # fmt: skip
+    annotations, images = (str(home / "scenes" / name) for name in ("annotations.json", "images"))
+    on_files = ["--annotations", annotations, "--images", images]
+    trained = {"on files": (f"data.train={annotations}", f"data.images={images}", "data.kind=coco"),
+               "elsewhere": ("data.train=gone.json", "data.images=gone", "data.kind=coco"),
+               "on scenes": ("data.kind=scenes",)}  # fmt: skip
+    said = {}
+    for name, changes in trained.items():
+        config = preset("tiny").override(*SMALL, *changes)
+        weights = str(home / "weights.safetensors")
+        save_weights(weights, build(config), config)
+        for where in (on_files, ["--scenes", "own:2:0"], ["--scenes", "own:2:2"]):
+            assert main(["evaluate", "--weights", weights, *where, "--device", "cpu"]) == 0
+            said[name, where[-1]] = capsys.readouterr().err
+    assert "trained on 3 of these 3 images: no scores to report" in said["on files", images]
+    assert "cannot be told: gone.json: not found" in said["elsewhere", images]
+    assert "trained on 2 of these 2 images" in said["on scenes", "own:2:0"]
+    for silent in (("on scenes", "own:2:2"), ("on scenes", images), ("on files", "own:2:0")):
+        assert "trained on" not in said[silent]
+
+
 def test_a_folder_that_cannot_be_made_is_said_in_one_line(home, capsys):
     (home / "file").write_text("")
     assert main(["train", "tiny", *settings(), "--out", str(home / "file" / "run"), "--device", "cpu"]) == 2

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,6 +48,7 @@ def _evaluate(args: argparse.Namespace) -> None:
         _evaluate_poses(args, model, config)
         return
     dataset = dataset_of(args, config)
+    _warn_if_seen(args, config, dataset)
     tested, seen = with_views(model, config, flip=args.flip, scales=args.scales) if several else (model, config)
     if args.calibrate:
         chosen, tried = calibrate(tested, dataset, seen, batch_size=args.batch, device=device, progress=True)
@@ -99,6 +101,31 @@ def _evaluate_poses(args, model, config) -> None:
     for name, found in measure(groupers, labelled.batches(args.batch)).items():
         f1, perfect = share_interval(found.counts, f1_of), share_interval(found.counts, perfect_of)
         print(f"{name:<8} pairwise F1 {f1}  people grouped perfectly {perfect}  {found.milliseconds:6.2f} ms/image")
+
+
+def _warn_if_seen(args, config, dataset) -> None:
+    """A word on stderr if the weights were trained on what is scored here."""
+    from hggbook.data.source import training_images
+
+    data, seen = config.data, 0
+    if args.scenes:
+        preset, _, seed = (args.scenes.split(":") + ["200", "2"][args.scenes.count(":") :])[:3]
+        own = preset in ("own", data.preset)
+        seen = len(dataset) if data.kind == "scenes" and own and int(seed) == data.scene_seed else 0
+    elif data.kind == "coco":
+        try:
+            trained = training_images(config)
+        except ValueError as error:
+            _say(f"whether the weights were trained on these images cannot be told: {error}")
+            return
+        names = {(int(i), trained.coco.imgs[int(i)].get("file_name")) for i in trained.image_ids}
+        seen = len(names & {(int(i), dataset.coco.imgs[int(i)].get("file_name")) for i in dataset.image_ids})
+    if seen:
+        _say(f"the weights were trained on {seen} of these {len(dataset)} images: no scores to report")
+
+
+def _say(text):
+    print(f"hggbook evaluate: {text}", file=sys.stderr)
 
 
 def _say_crowding(scores, dataset) -> None:
