@@ -43,6 +43,18 @@ def add_dataset(sub: argparse.ArgumentParser):
     return on
 
 
+def scenes_asked_for(text: str) -> tuple[str, int, int]:
+    """Preset, count and seed of ``--scenes``; 200 scenes of seed 2 where they are left out.
+
+    Raises:
+        ValueError: not in this form.
+    """
+    preset, count, seed = (text.split(":") + ["200", "2"][text.count(":") :])[:3]
+    if not (count.isdigit() and seed.isdigit()):
+        raise ValueError(f"--scenes: expected PRESET:COUNT:SEED, e.g. crowd:200:2, got {text!r}")
+    return preset, int(count), int(seed)
+
+
 def dataset_of(args: argparse.Namespace, config):
     """The images that the arguments of `add_dataset` name, as the model of ``config`` wants them.
 
@@ -55,12 +67,10 @@ def dataset_of(args: argparse.Namespace, config):
     from hggbook.skeleton import SKELETONS
 
     if args.scenes:
-        preset, count, seed = (args.scenes.split(":") + ["200", "2"][args.scenes.count(":") :])[:3]
-        if not (count.isdigit() and seed.isdigit()):
-            raise ValueError(f"--scenes: expected PRESET:COUNT:SEED, e.g. crowd:200:2, got {args.scenes!r}")
+        preset, count, seed = scenes_asked_for(args.scenes)
         if preset != "own":
             config = config.override("data.knobs=", f"data.preset={preset}")
-        dataset = scenes_of(config, int(count), int(seed), progress=True)
+        dataset = scenes_of(config, count, seed, progress=True)
         return dataset.select(dataset.image_ids[: args.limit].tolist()) if args.limit else dataset
     annotations, images = args.annotations, args.images
     if args.split:

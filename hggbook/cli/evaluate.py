@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hggbook import paths
-from hggbook.cli.common import add_dataset, add_machine, command, dataset_of, machine
+from hggbook.cli.common import add_dataset, add_machine, command, dataset_of, machine, scenes_asked_for
 
 MEASURES = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75")
 
@@ -109,9 +109,9 @@ def _warn_if_seen(args, config, dataset) -> None:
 
     data, seen = config.data, 0
     if args.scenes:
-        preset, _, seed = (args.scenes.split(":") + ["200", "2"][args.scenes.count(":") :])[:3]
-        own = preset in ("own", data.preset)
-        seen = len(dataset) if data.kind == "scenes" and own and int(seed) == data.scene_seed else 0
+        preset, _, seed = scenes_asked_for(args.scenes)
+        if data.kind == "scenes" and preset in ("own", data.preset) and seed == data.scene_seed:
+            seen = len(dataset)
     elif data.kind == "coco":
         try:
             trained = training_images(config)

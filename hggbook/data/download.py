@@ -203,8 +203,13 @@ def adopt(root: Path, name: str, source: Path) -> list[tuple[Path, Path, int, in
                 f"{source}: expected annotation files in COCO's format with the {skeleton.num_types} keypoints of "
                 f"{skeleton.name!r}, found none. {WHERE_TO_ASK[name]}"
             )
-        pictures = {path.name: path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png")}
         wanted = {Path(image["file_name"]).name for file in found.values() for image in file["images"]}
+        pictures: dict[str, Path] = {}
+        for path in folder.rglob("*"):
+            if path.name in wanted and path.is_file():
+                if path.name in pictures:
+                    raise ValueError(f"{source}: two photographs are called {path.name}: {path}, {pictures[path.name]}")
+                pictures[path.name] = path
         if missing := sorted(wanted - set(pictures)):
             raise ValueError(f"{source}: {len(missing)} of {len(wanted)} photographs are missing, e.g. {missing[0]}")
         need_room(root, sum(pictures[picture].stat().st_size for picture in wanted))

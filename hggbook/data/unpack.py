@@ -45,7 +45,7 @@ def unpack(archive: Path, folder: Path, wanted: Sequence[str] | None = None) -> 
 
 def _check(member, archive):
     path = PurePosixPath(member.filename.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+    if not path.parts or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
         raise ValueError(f"archive {archive}: member {member.filename!r} would lie outside of the folder; not unpacked")
     if stat.S_ISLNK(member.external_attr >> 16):
         raise ValueError(f"archive {archive}: member {member.filename!r} is a link; not unpacked")

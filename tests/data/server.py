@@ -12,6 +12,7 @@ class Server:
     Attributes:
         files: path -> bytes.
         break_after: path -> after how many bytes the next answers break off; one number an answer.
+        errors: path -> statuses that the next answers have in place of the file.
         no_ranges: whether requests for the rest of a file get all of it.
         asked: (path, Range header or None) of every request.
     """

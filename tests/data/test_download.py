@@ -136,6 +136,7 @@ def test_what_cannot_be_asked_for_is_said(server, tmp_path, capsys):
         ({"a/1.jpg": b"1", "/etc/evil": b"x"}, (), "'/etc/evil' would lie outside"),
         ({"a/1.jpg": b"1", "a\\..\\..\\evil": b"x"}, (), "would lie outside"),
         ({"a/1.jpg": b"1", "a/link": b"/etc/passwd"}, ("a/link",), "'a/link' is a link"),
+        ({"a/1.jpg": b"1", ".": b"x"}, (), "'.' would lie outside"),
         ({"b/1.jpg": b"1"}, (), "expected 'a' in it"),
     ],
 )
@@ -193,5 +194,10 @@ def test_a_copy_that_lacks_something_is_refused_whole(tmp_path):
     (source / "test.json").write_text(json.dumps(coco_file(2)))
     (source / "000001.jpg").write_bytes(picture())
     with pytest.raises(ValueError, match=r"1 of 2 photographs are missing, e\.g\. 000002\.jpg"):
+        download.adopt(tmp_path / "data", "ochuman", source)
+    (source / "000002.jpg").write_bytes(picture())
+    (source / "more").mkdir()
+    (source / "more" / "000001.jpg").write_bytes(picture())
+    with pytest.raises(ValueError, match=r"two photographs are called 000001\.jpg"):
         download.adopt(tmp_path / "data", "ochuman", source)
     assert not (tmp_path / "data").exists()
