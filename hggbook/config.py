@@ -19,10 +19,9 @@ SIZES = ("tiny", "small", "paper", "pose")
 class DetectorConfig:
     """The keypoint proposal network. Paper: sec. 3.3 (a stacked hourglass); defaults are the paper's size."""
 
-    kind: str = "hourglass"  # hourglass | resnet (not in the paper)
+    kind: str = "hourglass"  # hourglass | efficientnet (not in the paper; only its width can be chosen)
     input_size: int = 512
-    stacks: int = 4  # of hourglasses; a resnet has 1
-    blocks: int = 2  # residual blocks of each size (resnet)
+    stacks: int = 4  # of hourglasses; an efficientnet has 1
     depth: int = 4
     width: int = 256
     growth: int = 128
@@ -70,6 +69,7 @@ class LossConfig:
     """Loss weights. Paper: sec. 3.3, "1 : 1e-3 : 1e-5"."""
 
     detection: float = 1.0
+    foreground: float = 0.0  # a heatmap's cell counts 1 + foreground * target times; not in the paper
     pull: float = 1e-3
     push: float = 1e-3
     push_kind: str = "exp"  # exp (as the paper) | hinge
@@ -129,6 +129,7 @@ class TrainConfig:
     joint_steps: int = 100_000  # all losses
     learning_rate: float = 2e-4
     grouping_learning_rate: float = 2e-4
+    encoder_rate: float = 1.0  # times learning_rate: of a detector's `encoder`, which has learned before (efficientnet)
     warmup: int = 0
     decay: str = "none"  # none | linear | cosine: to zero over pretrain_steps + joint_steps
     epsilon: float = 1e-8  # Adam's

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from hggbook.config import Config, DetectorConfig
-from hggbook.detector import Hourglass, ResNet, propose
+from hggbook.detector import EfficientNet, Hourglass, propose
 from hggbook.grouping.discriminators import EdgeDiscriminator, MacroNodeDiscriminator, MeanEvidence
 from hggbook.grouping.graph import build_graph, node_features
 from hggbook.grouping.groupers.scores import embedding_scores
@@ -22,7 +22,7 @@ from hggbook.paths import whole_file
 from hggbook.skeleton import SKELETONS
 from hggbook.types import Candidates, Graph, Grouping, Maps, Output, PairScores
 
-DETECTORS = ("hourglass", "resnet")
+DETECTORS = ("hourglass", "efficientnet")
 MACRO = ("off", "veto", "factor")
 EDGE_SCORE = ("learned", "distance")
 Proposer = Callable[[Maps], Candidates]
@@ -184,17 +184,19 @@ def build_detector(config: DetectorConfig, num_types: int) -> nn.Module:
     """The keypoint proposal network that a config describes, for so many keypoint types.
 
     Raises:
-        ValueError: unknown kind, a value that the network refuses, or a ResNet of several stacks.
+        ValueError: unknown kind, a value that the network refuses, or one that an efficientnet cannot have.
     """
-    sizes = {"depth": config.depth, "width": config.width, "growth": config.growth}
-    sizes["normalisation"] = config.normalisation
     if config.kind == "hourglass":
-        return Hourglass(num_types, config.embedding, stacks=config.stacks, **sizes)
-    if config.kind != "resnet":
+        return Hourglass(
+            num_types, config.embedding, stacks=config.stacks, depth=config.depth, width=config.width,
+            growth=config.growth, normalisation=config.normalisation,
+        )  # fmt: skip
+    if config.kind != "efficientnet":
         raise ValueError(f"detector.kind: expected one of {DETECTORS}, got {config.kind!r}")
-    if config.stacks != 1:
-        raise ValueError(f"detector.stacks: a resnet has 1, got {config.stacks} (set detector.stacks=1)")
-    return ResNet(num_types, config.embedding, blocks=config.blocks, **sizes)
+    for key, only in (("stacks", 1), ("normalisation", EfficientNet.normalisation)):
+        if (found := getattr(config, key)) != only:
+            raise ValueError(f"detector.{key}: an efficientnet has {only}, got {found} (set detector.{key}={only})")
+    return EfficientNet(num_types, config.embedding, width=config.width)
 
 
 def save_weights(path: str | Path, model: HGG, config: Config, **facts: str) -> None:

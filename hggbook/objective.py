@@ -57,7 +57,9 @@ class Objective(nn.Module):
             maps.embeddings, batch.keypoints, batch.batch, maps.stride, kind=w.push_kind, margin=w.push_margin,
             truncate=w.truncate_targets, num_images=num_images,
         )  # fmt: skip
-        detection = detection_loss(maps.heatmaps, target, shrink_mask(batch.mask, maps.stride), num_images)
+        detection = detection_loss(
+            maps.heatmaps, target, shrink_mask(batch.mask, maps.stride), num_images, foreground=w.foreground
+        )
         losses = {"detection": detection, "pull": pull, "push": push}
         if joint:
             candidates = self.model.propose(maps)

@@ -155,10 +155,10 @@ def train(
 
 
 def learning_rates(config: Config, step: int) -> list[float]:
-    """Learning rate of the proposal network and of the grouping stage at a step: warm-up, then decay.
+    """Learning rate of the proposal network, the grouping stage and the network's encoder at a step: warm-up, decay.
 
     The grouping stage counts from the beginning of the joint phase. Paper: sec. 3.3; Choice: the paper names only the
-    initial rate.
+    initial rate, and has no encoder that has learned before.
     """
     t = config.train
     if t.decay not in ("none", "linear", "cosine"):
@@ -171,10 +171,8 @@ def learning_rates(config: Config, step: int) -> list[float]:
 
     before = pretrain_steps(config)
     joint = max(step - before, 0)
-    return [
-        t.learning_rate * factor(step, before + t.joint_steps),
-        t.grouping_learning_rate * factor(joint, t.joint_steps),
-    ]
+    detector = t.learning_rate * factor(step, before + t.joint_steps)
+    return [detector, t.grouping_learning_rate * factor(joint, t.joint_steps), t.encoder_rate * detector]
 
 
 def pretrain_steps(config: Config) -> int:
@@ -208,11 +206,11 @@ def read_log(path: str | Path) -> list[dict[str, Any]]:
 
 
 def _parameter_groups(model: HGG, config: Config) -> list[dict[str, Any]]:
-    detector = [] if model.detector is None else list(model.detector.parameters())
-    return [
-        {"params": detector, "lr": config.train.learning_rate},
-        {"params": model.grouping_parameters(), "lr": config.train.grouping_learning_rate},
-    ]
+    named = [] if model.detector is None else list(model.detector.named_parameters())
+    encoder = [parameter for name, parameter in named if name.startswith("encoder.")]
+    detector = [parameter for name, parameter in named if not name.startswith("encoder.")]
+    parts = [detector, model.grouping_parameters(), encoder]
+    return [{"params": part, "lr": rate} for part, rate in zip(parts, learning_rates(config, 0), strict=True)]
 
 
 def _start_processes(device: str) -> tuple[int, int]:

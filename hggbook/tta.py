@@ -139,14 +139,17 @@ def with_views(
         chosen anew for what it is tested with (``hggbook evaluate --calibrate`` with the same scales).
 
     Raises:
-        ValueError: scales that are not above 0, without 1 among them, or so close that two inputs are equally large.
+        ValueError: scales that are not above 0, without 1 among them, or so close that two inputs are equally large; a
+            model without a detector.
 
     Paper: sec. 4.1.
     """
     if any(scale <= 0 for scale in scales) or _BASE not in scales:
         raise ValueError(f"scales: expected numbers above 0 with 1 among them, got {tuple(scales)}")
-    step, base = 4 * 2**config.detector.depth, config.detector.input_size  # step: what the detector can halve
-    sides = [base if scale == _BASE else int((base * scale + step - 1) // step * step) for scale in scales]
+    if model.detector is None:
+        raise ValueError("model: it has a grouping stage only (pose track) and cannot look at images")
+    unit, base = model.detector.unit, config.detector.input_size
+    sides = [base if scale == _BASE else int((base * scale + unit - 1) // unit * unit) for scale in scales]
     if len(set(sides)) < len(sides):
         raise ValueError(f"scales: expected inputs of different sizes, got {tuple(scales)}, which are {sides} pixels")
     tested = TestTimeHGG(model, SKELETONS[config.skeleton].flip_order, sides, base, flip=flip)

@@ -5,10 +5,15 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from hggbook.cli import main
-from hggbook.cli.train import config_of
+from hggbook.cli.train import config_of, with_backbone
 from hggbook.config import POSE_FILE, preset
+from hggbook.detector import EfficientNet
+from hggbook.model import build
+
+from .detector.test_efficientnet import published
 
 SMALL = [
     "detector.input_size=64", "detector.width=8", "detector.growth=4", "detector.depth=2", "data.preset=easy",
@@ -170,13 +175,37 @@ def test_the_pose_track_reads_the_poses_of_the_data_folder_if_no_file_is_named(h
 
 
 @pytest.mark.parametrize(
-    "given", [["tiny"], ["--track", "pose"], ["--set", "seed=1"], ["--out", "x"], ["--start-from", "scenes-tiny"]]
-)
+    "given",
+    [
+        ["tiny"], ["--track", "pose"], ["--set", "seed=1"], ["--out", "x"], ["--start-from", "scenes-tiny"],
+        ["--backbone", "imagenet"],
+    ],
+)  # fmt: skip
 def test_a_run_goes_on_with_its_own_config(home, capsys, given):
     (home / "config.json").write_text(json.dumps(preset("tiny").to_dict()))
     assert main(["train", "--resume", str(home), *given]) == 2
     name = given[0] if given[0].startswith("--") else "config"
     assert capsys.readouterr().err.endswith(f"it does not take: {name}\n")
+
+
+def test_a_backbone_is_the_start_of_its_detector_and_of_no_other(home, capsys):
+    lite = preset("tiny").override(
+        "detector.kind=efficientnet", "detector.stacks=1", "detector.normalisation=batch", "detector.width=8"
+    )
+    torch.manual_seed(lite.seed)
+    as_always, learned = build(lite).state_dict(), {}
+    encoder = EfficientNet(17, width=8).encoder
+    torch.save(published(encoder), home / "lite0.pth")
+    learned = {f"detector.encoder.{name}": value for name, value in encoder.state_dict().items()}
+    begun = with_backbone(lite, str(home / "lite0.pth")).state_dict()
+    assert all(torch.equal(value, (as_always | learned)[name]) for name, value in begun.items())
+
+    assert main(["train", "tiny", "--backbone", str(home / "lite0.pth"), "--out", str(home / "run")]) == 2
+    assert "--backbone: expected detector.kind=efficientnet, got hourglass" in capsys.readouterr().err
+    assert not (home / "run").exists()
+    with pytest.raises(SystemExit):
+        main(["train", "--backbone", "imagenet", "--start-from", "scenes-tiny", "--out", "x"])
+    assert "not allowed with argument --backbone" in capsys.readouterr().err
 
 
 def test_help_does_not_wait_for_torch():

@@ -77,6 +77,13 @@ def test_detection_by_hand():
     assert detection_loss(heatmaps, target, mask).item() == pytest.approx((1.0 + 0.25) / 2)
 
 
+def test_a_cell_with_a_keypoint_counts_for_more_by_its_target():
+    heatmaps = torch.tensor([0.0, 0.5, 1.0]).view(1, 1, 1, 1, 3)
+    target = torch.tensor([1.0, 0.5, 0.0]).view(1, 1, 1, 3)
+    loss = detection_loss(heatmaps, target, torch.ones(1, 1, 3, dtype=torch.bool), foreground=9.0)
+    assert loss.item() == pytest.approx((10 * 1 + 5.5 * 0 + 1 * 1) / 3)
+
+
 def test_an_empty_prediction_costs_what_the_field_notes_say():
     """30 keypoints, sigma 2, 17 maps of 128 x 128: about 30 * pi * sigma^2 / (17 * 128^2) = 1.35e-3."""
     from hggbook.detector import render

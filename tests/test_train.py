@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from hggbook.config import preset
-from hggbook.model import HGG
+from hggbook.model import HGG, build
 from hggbook.train import learning_rates, read_log, train
 
 TINY = preset("tiny").override(
@@ -230,13 +230,25 @@ class TestBadRuns:
 def test_learning_rates_warm_up_decay_and_the_grouping_counts_from_the_joint_phase():
     config = preset("tiny").override(
         **{"train.pretrain_steps": 100, "train.joint_steps": 100, "train.warmup": 9, "train.decay": "linear",
-           "train.learning_rate": 1.0, "train.grouping_learning_rate": 2.0}
+           "train.learning_rate": 1.0, "train.grouping_learning_rate": 2.0, "train.encoder_rate": 0.5}
     )  # fmt: skip
-    assert learning_rates(config, 0) == [pytest.approx(0.1), pytest.approx(0.2)]
-    assert learning_rates(config, 100) == [pytest.approx(0.5), pytest.approx(0.2)]
-    assert learning_rates(config, 150) == [pytest.approx(0.25), pytest.approx(1.0)]
+    assert learning_rates(config, 0) == pytest.approx([0.1, 0.2, 0.05])
+    assert learning_rates(config, 100) == pytest.approx([0.5, 0.2, 0.25])
+    assert learning_rates(config, 150) == pytest.approx([0.25, 1.0, 0.125])
     flat = config.override("train.decay=none", "train.warmup=0")
-    assert learning_rates(flat, 199) == [1.0, 2.0]
+    assert learning_rates(flat, 199) == [1.0, 2.0, 0.5]
+
+
+def test_an_encoder_learns_at_its_own_rate(config, tmp_path):
+    """With a rate of 0 nothing of it moves but the statistics of its normalisation; the rest of the detector does."""
+    lite = config.override(
+        "detector.kind=efficientnet", "detector.stacks=1", "detector.normalisation=batch", "train.encoder_rate=0",
+        "train.pretrain_steps=2", "train.joint_steps=0", "train.decay=none",
+    )  # fmt: skip
+    torch.manual_seed(lite.seed)
+    before = dict(build(lite).detector.named_parameters())
+    for name, value in train(lite, tmp_path / "run").model.detector.named_parameters():
+        assert torch.equal(value, before[name]) == name.startswith("encoder."), name
 
 
 def edges_by_half(config, folder, monkeypatch):

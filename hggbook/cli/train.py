@@ -9,7 +9,7 @@ from hggbook import paths
 from hggbook.cli.common import add_machine, command, machine
 from hggbook.config import POSE_FILE, SIZES, Config, preset
 
-_OF_A_NEW_RUN = ("config", "track", "set", "out", "start_from")
+_OF_A_NEW_RUN = ("config", "track", "set", "out", "start_from", "backbone")
 
 
 def add(commands) -> None:
@@ -23,7 +23,12 @@ def add(commands) -> None:
     train.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. grouping.layers=2")
     train.add_argument("--out", help="new folder for the run")
     train.add_argument("--resume", metavar="FOLDER", help="go on with a run that was stopped")
-    train.add_argument("--start-from", metavar="WEIGHTS", help="name or file of weights to start from")
+    start = train.add_mutually_exclusive_group()
+    start.add_argument("--start-from", metavar="WEIGHTS", help="name or file of weights to start from")
+    start.add_argument(
+        "--backbone", metavar="FILE",
+        help="ImageNet weights for detector.kind=efficientnet to start from; 'imagenet': those of the installed package",
+    )  # fmt: skip
     train.add_argument("--stop-at", type=int, metavar="STEP", help="stop (resumable) after so many steps")
     add_machine(train)
 
@@ -47,10 +52,35 @@ def _train(args: argparse.Namespace) -> int:
         config, folder = config_of(args.config, args.track, args.set), Path(args.out)
     device = machine(args)
     start = load_weights(find_weights(args.start_from))[0] if args.start_from else None
+    if args.backbone:
+        start = with_backbone(config, args.backbone)
     done = train(
         config, folder, device=device, resume=bool(args.resume), start_from=start, stop_at=args.stop_at, progress=True
     )
     return 0 if done.complete or args.stop_at else 130
+
+
+def with_backbone(config: Config, name: str):
+    """The model of a config as its training would begin it, but for an encoder that has learned on ImageNet.
+
+    Args:
+        config: with ``detector.kind=efficientnet``.
+        name: file of the weights, or ``imagenet`` for that of the installed package.
+
+    Raises:
+        FileNotFoundError, ValueError: see `hggbook.detector.load_imagenet`; a config of another detector.
+    """
+    import torch
+
+    from hggbook.detector import EfficientNet, installed_imagenet, load_imagenet
+    from hggbook.model import build
+
+    torch.manual_seed(config.seed)
+    model = build(config)
+    if not isinstance(model.detector, EfficientNet):
+        raise ValueError(f"--backbone: expected detector.kind=efficientnet, got {config.detector.kind}")
+    load_imagenet(model.detector, installed_imagenet() if name == "imagenet" else name)
+    return model
 
 
 def config_of(name: str | None, track: str | None, settings: list[str]) -> Config:

@@ -1,12 +1,12 @@
 """Reads a checkpoint of the published associative embedding network into our detector."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from hggbook.detector.checkpoints import read_tensors
 from hggbook.detector.hourglass import Hourglass
 
 # Their module names and ours, part by part of a dotted key. Units of theirs are called conv (and bn) as ours are.
@@ -39,7 +39,7 @@ def load_ae_checkpoint(path: str | Path, num_types: int = 17) -> Hourglass:
     Paper: sec. 3.3 (pre-training: the associative embedding network [29]).
     """
     path = Path(path)
-    theirs = _read(path)
+    theirs = read_tensors(path)
     ours = {_rename(key): value.float() if value.is_floating_point() else value for key, value in theirs.items()}
     with torch.device("meta"):
         detector = Hourglass(num_types, **_sizes(ours, num_types, path))
@@ -57,20 +57,6 @@ def load_ae_checkpoint(path: str | Path, num_types: int = 17) -> Hourglass:
         raise ValueError(f"{path}: not an associative embedding network (keys under our names): {found}")
     detector.load_state_dict(ours, assign=True)
     return detector.requires_grad_(True).eval()
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:  # a file that is no checkpoint can fail anywhere in the unpickler
-        raise ValueError(f"{path}: expected a checkpoint of torch.save that holds only tensors: {error}") from error
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
-    if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
-        raise ValueError(f"{path}: expected weights by name, or a dict with them under 'state_dict'")
-    return {re.sub(r"^((module|model)\.)+", "", key): value for key, value in content.items()}
 
 
 def _rename(key: str) -> str:

@@ -34,6 +34,10 @@ class Hourglass(nn.Module):
     that closes an hourglass and the two after it have none.
     Choice: the stem narrows with ``width``; a small net would otherwise spend most of its time in a full-size stem.
 
+    Attributes:
+        stride: input pixels per map cell.
+        unit: of an image's sides, pixels: ``stride * 2 ** depth``.
+
     Raises:
         ValueError: a size below 1, or an unknown normalisation.
 
@@ -58,7 +62,7 @@ class Hourglass(nn.Module):
         super().__init__()
         first, second = stem or (max(1, width // 4), max(1, width // 2))
         check_counts("hourglass", num_types=num_types, embedding=embedding, stacks=stacks, depth=depth, width=width)
-        self.num_types, self.embedding, self.depth = num_types, embedding, depth
+        self.num_types, self.embedding, self.unit = num_types, embedding, self.stride * 2**depth
         outputs = outputs_of(num_types, embedding) + unused_outputs
         self.stem = nn.Sequential(
             Unit(3, first, kernel=7, stride=2, normalisation=normalisation),
@@ -80,7 +84,7 @@ class Hourglass(nn.Module):
 
         Args:
             images: (B, 3, H, W) RGB in [0, 1], neither mean nor deviation removed; any memory format. H and W are
-                multiples of ``4 * 2 ** depth``.
+                multiples of `unit`.
 
         Returns:
             `Maps` of H / 4 by W / 4 cells, stride 4, at least float32 (also under autocast: grouping is not done in
@@ -89,7 +93,7 @@ class Hourglass(nn.Module):
         Raises:
             ValueError: H or W is not such a multiple.
         """
-        check_sides(images, self.stride * 2**self.depth)
+        check_sides(images, self.unit)
         x = self.stem(images)
         predictions = []
         for stack, (body, head) in enumerate(zip(self.bodies, self.heads)):
