@@ -1,5 +1,7 @@
 """A detector's candidates on a data set, computed once: grouping on top of a frozen detector then needs no images."""
 
+from itertools import chain
+
 import torch
 from tqdm import tqdm
 
@@ -7,7 +9,7 @@ from hggbook.config import Config
 from hggbook.data.coco import CocoPeople, PoseSet
 from hggbook.data.labelled import LabelledCandidates, join, overlap
 from hggbook.data.loading import loader
-from hggbook.data.transforms import Fit
+from hggbook.data.transforms import Fit, Transform
 from hggbook.labels import match_candidates
 from hggbook.model import HGG
 from hggbook.skeleton import SKELETONS
@@ -19,6 +21,8 @@ def freeze(
     dataset: CocoPeople,
     config: Config,
     *,
+    transform: Transform | None = None,
+    views: int = 1,
     batch_size: int = 16,
     device: str = "cpu",
     progress: bool = False,
@@ -29,6 +33,9 @@ def freeze(
         model: with a detector; its grouping stage is not run.
         dataset: images with annotations; images without people are kept.
         config: of the model (input size, skeleton).
+        transform: what images go through; default: `Fit`, as in inference.
+        views: how often each image is looked at. Of use where the transform draws: every view has an image's place of
+            its own in the result, all images once before any comes again.
         batch_size: images at a time.
         device: where the model runs.
         progress: show a progress bar on stderr.
@@ -38,9 +45,12 @@ def freeze(
     skeleton = SKELETONS[config.skeleton]
     sigmas = torch.tensor(skeleton.sigmas, device=device)
     model = model.to(device).eval()
-    parts = []
-    batches = loader(dataset, Fit(config.detector.input_size), batch_size)
-    for batch in tqdm(batches, desc="proposing", unit="batch", disable=not progress, leave=False):
+    transform, parts = transform or Fit(config.detector.input_size), []
+    epochs = [loader(dataset, transform, batch_size, seed=config.seed, epoch=epoch) for epoch in range(views)]
+    total = sum(map(len, epochs))
+    for batch in tqdm(
+        chain(*epochs), total=total, desc="proposing", unit="batch", disable=not progress, leave=False
+    ):
         batch = batch.to(device)
         candidates = model.propose(model.detect(batch.images)).detach()
         targets = match_candidates(candidates, batch, sigmas)

@@ -31,8 +31,8 @@ def detection_loss(
     Returns:
         Scalar: mean over stacks, types and cells, then over images.
 
-    Choice: ``foreground`` is 0 in the paper's training. A short one needs more: one cell in several hundred belongs to a
-    keypoint, so an empty map is a good answer for thousands of steps, and what little the network is sure of stays low.
+    Choice: ``foreground`` is 0 in the paper's training. A short one needs more: one cell in several hundred belongs to
+    a keypoint, so an empty map is a good answer for thousands of steps, and the little that it is sure of stays low.
 
     Paper: sec. 3.3 (detection loss, as in [29]); the weight is not in it.
     """

@@ -1,7 +1,8 @@
 """HGG: the parts joined. ``forward`` is `detect`, `propose`, `group`; both tracks share `group`."""
 
+import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -215,8 +216,12 @@ def save_weights(path: str | Path, model: HGG, config: Config, **facts: str) -> 
         save_file(weights, temporary, {"hggbook_config": json.dumps(config.to_dict()), **facts})
 
 
-def load_weights(path: str | Path) -> tuple[HGG, Config]:
+def load_weights(path: str | Path, settings: Sequence[str] = ()) -> tuple[HGG, Config]:
     """Rebuilds a model from a file of `save_weights`, in eval mode. Nothing in the file is executed.
+
+    Args:
+        path: the file.
+        settings: changes to its config, as for `Config.override`, e.g. ``detector.input_size=384``.
 
     Raises:
         FileNotFoundError: no such file.
@@ -233,9 +238,32 @@ def load_weights(path: str | Path) -> tuple[HGG, Config]:
         raise ValueError(f"{path}: expected a safetensors file, got something else ({error})") from None
     if "hggbook_config" not in facts:
         raise ValueError(f"{path}: expected weights written by hggbook (with their config), got {sorted(facts)}")
-    config = Config.from_dict(json.loads(facts["hggbook_config"]))
+    config = Config.from_dict(json.loads(facts["hggbook_config"])).override(*settings)
     model = build(config, with_detector=any(name.startswith("detector.") for name in weights))
     fit_weights(model, weights, str(path))
+    return model.eval(), config
+
+
+def joined(detector: tuple[HGG, Config], grouping: tuple[HGG, Config]) -> tuple[HGG, Config]:
+    """One model of the detector of the one and the grouping stage of the other, which was trained on its candidates.
+
+    Args:
+        detector: as `load_weights` gives it; so is all of the config but its part on grouping.
+        grouping: likewise.
+
+    Raises:
+        ValueError: the first has no detector; or the second was made for other embeddings or keypoint types.
+
+    Not in the paper: it trains everything together.
+    """
+    (seeing, config), (grouper, its) = detector, grouping
+    if seeing.detector is None:
+        raise ValueError("model: it has a grouping stage only (pose track) and cannot look at images")
+    config = dataclasses.replace(config, grouping=its.grouping)
+    model = build(config)
+    weights = {name: value for name, value in seeing.state_dict().items() if name.startswith("detector.")}
+    weights |= {name: value for name, value in grouper.state_dict().items() if not name.startswith("detector.")}
+    fit_weights(model, weights, "grouping stage")
     return model.eval(), config
 
 

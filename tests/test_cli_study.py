@@ -18,7 +18,7 @@ from hggbook.compare.contenders import contenders_of
 from hggbook.config import preset
 from hggbook.data.candidate_file import read_candidates
 from hggbook.data.labelled import load_labelled
-from hggbook.model import load_weights
+from hggbook.model import build, load_weights, save_weights
 from hggbook.skeleton import COCO
 
 CLAIMS = paths.committed_data() / "paper_results.yaml"
@@ -85,6 +85,37 @@ def test_the_pose_track_from_study_to_weights(home, capsys):
     assert told["weights"]["seed0"]["multicut/hgg"]["notes"]["images"] > 0
 
 
+def test_a_detector_of_photographs_is_frozen_on_its_own_kind_of_images(home, monkeypatch, capsys):
+    """Training photographs in several augmented views, tune and dev as they are; the parts share no image."""
+    coco = home / "photographs" / "coco"
+    for part, count in (("train", 11), ("dev", 3)):
+        size = ["--set", "width=64", "--set", "height=64"]
+        assert main(["scenes", str(home / part), "--preset", "easy", "--count", str(count), *size]) == 0
+        coco.mkdir(parents=True, exist_ok=True)
+        (home / part / "images").rename(coco / part)
+        (home / part / "annotations.json").rename(coco / f"person_keypoints_{part}.json")
+    monkeypatch.setenv("HGGBOOK_DATA", str(home / "photographs"))
+    config = preset("tiny").override(
+        "detector.width=8", "detector.growth=4", "detector.depth=2", "data.kind=coco", "data.part=train",
+        "data.train=coco/person_keypoints_train.json", "data.images=coco/train", "proposal.threshold=-1",
+    )  # fmt: skip
+    save_weights("w.safetensors", build(config), config)
+    changes = ["--set", "detector.input_size=64", "--set", "proposal.limit=5"]
+    assert main(["freeze", "frozen", "--weights", "w.safetensors", "--views", "3", "--test", "2", *changes]) == 0
+    parts = {part: load_labelled(home / "frozen" / f"{part}.safetensors") for part in ("train", "tune", "test")}
+    ids = {part: labelled.image_id.tolist() for part, (labelled, _) in parts.items()}
+    assert ids["tune"] == [10]
+    assert ids["train"] == 3 * [i for i in range(1, 12) if i != 10]
+    assert [facts["images"] for _, facts in parts.values()] == [f"photographs:{p}" for p in ("train", "tune", "dev")]
+    labelled = parts["train"][0]
+    assert (labelled.candidates.size == 64).all()
+    assert labelled.candidates.batch.bincount(minlength=30).tolist() == [5] * 30
+    assert not torch.equal(labelled.to_image[0], labelled.to_image[10])  # another view of the same photograph
+    assert parts["test"][0].num_images == 2
+    assert main(["freeze", "frozen", "--weights", "w.safetensors", "--views", "2", "--set", "data.kind=scenes"]) == 2
+    assert "--views: expected 1, or more for a detector of photographs, got 2" in capsys.readouterr().err
+
+
 def test_a_frozen_detector_from_scenes_to_ap(home, monkeypatch, capsys):
     small = [
         "detector.input_size=64", "detector.width=8", "detector.growth=4", "detector.depth=2", "data.preset=easy",
@@ -98,7 +129,7 @@ def test_a_frozen_detector_from_scenes_to_ap(home, monkeypatch, capsys):
     assert main(["freeze", "frozen", "--weights", weights, *counts]) == 0
     labelled, facts = load_labelled(home / "frozen" / "test.safetensors")
     assert labelled.num_images == 3
-    assert facts["scenes"] == "easy:3:2"
+    assert facts["images"] == "easy:3:2"
     frozen = ["--track", "frozen", "--frozen", "frozen"]
     assert main(["ablate", "grouping", *frozen, "--steps", "2", "--seeds", "1", "--out", "study", "--rows", "default",
                  "macro-node factor", *SMALL]) == 0  # fmt: skip

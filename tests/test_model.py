@@ -1,5 +1,7 @@
 """The joined model: batch = one by one, one path, end-to-end gradient, weights files."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -8,7 +10,7 @@ from hggbook.decode import decode
 from hggbook.grouping.groupers.scores import embedding_scores
 from hggbook.grouping.losses import grouping_losses
 from hggbook.labels import level_labels, match_candidates
-from hggbook.model import build, load_weights, save_weights
+from hggbook.model import build, joined, load_weights, save_weights
 from hggbook.objective import Objective, gradients
 from hggbook.skeleton import COCO
 from hggbook.types import Batch, Maps
@@ -210,6 +212,32 @@ class TestWeightsFiles:
         with torch.no_grad():
             assert torch.equal(model(images(1)).candidates.score, loaded(images(1)).candidates.score)
         assert [p.name for p in tmp_path.iterdir()] == ["w.safetensors"]
+
+    def test_loading_with_changes_to_the_config(self, tmp_path):
+        save_weights(tmp_path / "w.safetensors", model_of(), SMALL)
+        loaded, config = load_weights(tmp_path / "w.safetensors", ["detector.input_size=128", "proposal.threshold=9"])
+        assert config == SMALL.override("detector.input_size=128", "proposal.threshold=9")
+        with torch.no_grad():
+            assert len(loaded(images(1)).candidates) == 0
+
+    def test_the_detector_of_one_and_the_grouping_of_another(self):
+        """As the one sees and as the other groups; other embeddings cannot be grouped."""
+        other = SMALL.override("grouping.hidden=8", "grouping.layers=1", "grouping.cut=0.25", "proposal.per_type=1")
+        torch.manual_seed(3)
+        grouper = build(other, with_detector=False).eval()
+        seeing = model_of()
+        model, config = joined((seeing, SMALL), (grouper, other))
+        assert config == dataclasses.replace(SMALL, grouping=other.grouping)
+        with torch.no_grad():
+            found, seen = model(images(2)), seeing(images(2))
+            assert torch.equal(found.candidates.xy, seen.candidates.xy)
+            expected = grouper.group(seen.candidates)
+        assert torch.equal(found.grouping.person, expected.person)
+        wider = SMALL.override("detector.embedding=2")
+        with pytest.raises(ValueError, match="grouping stage: weights of another architecture: .* of another shape"):
+            joined((seeing, SMALL), (build(wider), wider))
+        with pytest.raises(ValueError, match="grouping stage only"):
+            joined((grouper, other), (seeing, SMALL))
 
     def test_a_grouping_stage_alone_has_no_detector(self, tmp_path):
         save_weights(tmp_path / "w.safetensors", build(SMALL, with_detector=False), SMALL)

@@ -28,6 +28,11 @@ def machine(args: argparse.Namespace) -> str:
     return args.device or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def add_settings(sub: argparse.ArgumentParser) -> None:
+    """``--set``: changes to the config that is stored with weights."""
+    sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. detector.input_size=384")
+
+
 def add_dataset(sub: argparse.ArgumentParser):
     """``--annotations`` with ``--images``, ``--split``, ``--scenes`` and ``--limit``; `dataset_of` reads them.
 
@@ -62,8 +67,8 @@ def dataset_of(args: argparse.Namespace, config):
         ValueError: none named, or not in this form.
     """
     from hggbook import paths
-    from hggbook.data.coco import CocoPeople, in_split
-    from hggbook.data.source import scenes_of
+    from hggbook.data.coco import CocoPeople
+    from hggbook.data.source import photographs, scenes_of
     from hggbook.skeleton import SKELETONS
 
     if args.scenes:
@@ -72,18 +77,14 @@ def dataset_of(args: argparse.Namespace, config):
             config = config.override("data.knobs=", f"data.preset={preset}")
         dataset = scenes_of(config, count, seed, progress=True)
         return dataset.select(dataset.image_ids[: args.limit].tolist()) if args.limit else dataset
-    annotations, images = args.annotations, args.images
     if args.split:
-        root = paths.data_root()
-        if root is None:
+        if paths.data_root() is None:
             raise ValueError(f"--split {args.split}: needs HGGBOOK_DATA to name the folder of the data sets")
-        annotations = root / "coco" / f"person_keypoints_{'dev' if args.split == 'dev' else 'train'}.json"
-        images = root / "coco" / ("dev" if args.split == "dev" else "train")
-    if not annotations:
+        dataset = photographs(args.split, config.skeleton)
+    elif args.annotations:
+        dataset = CocoPeople(args.annotations, args.images, SKELETONS[config.skeleton])
+    else:
         raise ValueError("expected --annotations and --images, --split, or --scenes: which images")
-    dataset = CocoPeople(annotations, images, SKELETONS[config.skeleton])
-    if args.split in ("train", "tune"):
-        dataset = dataset.select(dataset.image_ids[in_split(dataset.image_ids, args.split, "photographs")].tolist())
     if args.limit:
         dataset = dataset.select(dataset.image_ids[: args.limit].tolist())
     return dataset

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hggbook import paths
-from hggbook.cli.common import add_dataset, add_machine, command, dataset_of, machine, scenes_asked_for
+from hggbook.cli.common import add_dataset, add_machine, add_settings, command, dataset_of, machine, scenes_asked_for
 
 MEASURES = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75")
 
@@ -17,12 +17,14 @@ def add(commands) -> None:
     text = "AP and grouping errors of HGG, AE greedy and oracle, side by side."
     evaluate = command(commands, "evaluate", _evaluate, text)
     evaluate.add_argument("--weights", default="scenes-tiny", help="name in data/weights, or a file")
+    evaluate.add_argument("--grouping", metavar="WEIGHTS", help="whose grouping stage to use instead")
     on = add_dataset(evaluate)
     on.add_argument("--poses", metavar="PRESET:PART", help="simulated candidates, e.g. hard:test; part tune or test")
     evaluate.add_argument("--fill-missing", action="store_true", help="fill missing keypoints as the AE code does")
     evaluate.add_argument("--flip", action="store_true", help="average over each image and its mirror image")
     evaluate.add_argument("--scales", type=float, nargs="+", default=[1.0], help="of the input, e.g. 0.5 1 2")
     evaluate.add_argument("--calibrate", metavar="FILE", help="choose cut and threshold here; write weights with them")
+    add_settings(evaluate)
     evaluate.add_argument("--batch", type=int, default=16)
     evaluate.add_argument("--out", help="folder for COCO results and scores")
     add_machine(evaluate)
@@ -30,7 +32,7 @@ def add(commands) -> None:
 
 def _evaluate(args: argparse.Namespace) -> None:
     from hggbook.compare import calibrate, compare
-    from hggbook.model import load_weights, save_weights
+    from hggbook.model import joined, load_weights, save_weights
     from hggbook.tta import with_views
     from hggbook.weights import find_weights
 
@@ -40,7 +42,9 @@ def _evaluate(args: argparse.Namespace) -> None:
         raise ValueError(f"--poses: expected PRESET:tune or PRESET:test, got {args.poses!r}")
     if args.calibrate and (args.split == "dev" or part == "test" or (args.scenes or "").endswith(":2")):
         raise ValueError("--calibrate: not on what is reported (--split dev, scenes of seed 2, part test)")
-    model, config = load_weights(find_weights(args.weights))
+    model, config = load_weights(find_weights(args.weights), args.set)
+    if args.grouping:
+        model, config = joined((model, config), load_weights(find_weights(args.grouping)))
     several = args.flip or args.scales != [1.0]
     if args.poses:
         if several:

@@ -27,7 +27,7 @@ def add(commands) -> None:
     start.add_argument("--start-from", metavar="WEIGHTS", help="name or file of weights to start from")
     start.add_argument(
         "--backbone", metavar="FILE",
-        help="ImageNet weights for detector.kind=efficientnet to start from; 'imagenet': those of the installed package",
+        help="ImageNet weights that detector.kind=efficientnet starts from; 'imagenet': the installed package's",
     )  # fmt: skip
     train.add_argument("--stop-at", type=int, metavar="STEP", help="stop (resumable) after so many steps")
     add_machine(train)

@@ -143,7 +143,7 @@ def training_stream(
     if data.kind == "candidates":
         return _frozen(config, step, rank, world)
     batches = loader(
-        training_images(config, progress=progress), _transform(config), config.train.batch, seed=seed, shuffle=True,
+        training_images(config, progress=progress), transform_of(config), config.train.batch, seed=seed, shuffle=True,
         workers=data.workers, rank=rank, world=world, drop_last=True,
         pin_memory=pin_memory,
     )  # fmt: skip
@@ -164,6 +164,26 @@ def training_images(config: Config, *, progress: bool = False) -> CocoPeople:
         kept = {i for row, i in enumerate(dataset.image_ids) if len(dataset.people(row)[1]) >= data.least_people}
         ids = [i for i in ids if i in kept]
     return dataset.select(ids)
+
+
+def photographs(part: str, skeleton: str = "coco") -> CocoPeople:
+    """The photographs under ``HGGBOOK_DATA/coco`` of a part, also those without people.
+
+    Args:
+        part: ``train`` or ``tune`` (of the train file, by `in_split`), or ``dev``, a file of its own to report on.
+        skeleton: of the annotations.
+
+    Raises:
+        ValueError: no such data.
+
+    Not in the paper: it reports on test-dev.
+    """
+    file = "dev" if part == "dev" else "train"
+    annotations = paths.find_data(f"coco/person_keypoints_{file}.json")
+    dataset = CocoPeople(annotations, paths.find_data(f"coco/{file}"), SKELETONS[skeleton])
+    if part == "dev":
+        return dataset
+    return dataset.select(dataset.image_ids[in_split(dataset.image_ids, part, "photographs")].tolist())
 
 
 def training_poses(config: Config) -> PoseSet:
@@ -220,7 +240,8 @@ def _only_train(config: Config) -> bool:
     return config.data.part == "train"
 
 
-def _transform(config: Config) -> Transform:
+def transform_of(config: Config) -> Transform:
+    """What training images go through: augmentation as a config says. Not in the paper: as the AE code base."""
     data, size = config.data, config.detector.input_size
     if not data.augment:
         return Fit(size)

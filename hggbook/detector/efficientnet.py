@@ -182,7 +182,7 @@ def load_imagenet(detector: EfficientNet, path: str | Path) -> None:
     expected = {name: value.shape for name, value in detector.encoder.state_dict().items()}
     if {name: value.shape for name, value in ours.items()} != expected:
         odd = sorted(ours.keys() ^ expected.keys()) or [n for n in ours if ours[n].shape != expected[n]]
-        raise ValueError(f"{path}: expected EfficientNet-Lite0; missing, unknown or of another shape: {odd[0]} and more")
+        raise ValueError(f"{path}: expected EfficientNet-Lite0; missing, unknown or of another shape: {odd[0]}, ...")
     detector.encoder.load_state_dict(ours)
 
 

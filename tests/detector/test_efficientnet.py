@@ -1,4 +1,4 @@
-"""The second detector: its maps, its published weights, what it refuses, and that the library takes it like the first."""
+"""The second detector: maps, published weights, what it refuses, and that the library takes it like the first."""
 
 import pytest
 import torch
