@@ -89,7 +89,7 @@ def test_a_detector_of_photographs_is_frozen_on_its_own_kind_of_images(home, mon
     """Training photographs in several augmented views, tune and dev as they are; the parts share no image."""
     coco = home / "photographs" / "coco"
     for part, count in (("train", 11), ("dev", 3)):
-        size = ["--set", "width=64", "--set", "height=64"]
+        size = ["--set", "width=64", "--set", "height=64", "--set", "people_low=2"]
         assert main(["scenes", str(home / part), "--preset", "easy", "--count", str(count), *size]) == 0
         coco.mkdir(parents=True, exist_ok=True)
         (home / part / "images").rename(coco / part)
@@ -112,6 +112,19 @@ def test_a_detector_of_photographs_is_frozen_on_its_own_kind_of_images(home, mon
     assert labelled.candidates.batch.bincount(minlength=30).tolist() == [5] * 30
     assert not torch.equal(labelled.to_image[0], labelled.to_image[10])  # another view of the same photograph
     assert parts["test"][0].num_images == 2
+
+    trained = ["--track", "frozen", "--frozen", "frozen", "--steps", "2", "--seeds", "2", *SMALL]
+    assert main(["ablate", "grouping", *trained, "--rows", "default", "--out", "runs/grouping"]) == 0
+    on = ["--weights", "w.safetensors", *changes, "--runs", "runs", "--profile", "smoke"]
+    assert main(["ablate", "photographs", *on, "--write", "photographs.json"]) == 0
+    told = json.loads((home / "photographs.json").read_text())
+    assert told["images"] == {"tune": 1, "dev": 3}
+    assert {(r["grouper"], r["seed"]) for r in told["results"]} >= {("default", 0), ("default", 1), ("oracle", 0)}
+    assert told["training"]["default"]["1"]["steps"] == 2
+    assert told["detector"]["config"]["detector"]["input_size"] == 64
+    assert "| flip, scales 0.5, 1, 2 | filled | oracle |" in capsys.readouterr().out
+    assert main(["ablate", "photographs", "--runs", "runs"]) == 2
+    assert "photographs: expected the --weights of the detector" in capsys.readouterr().err
     assert main(["freeze", "frozen", "--weights", "w.safetensors", "--views", "2", "--set", "data.kind=scenes"]) == 2
     assert "--views: expected 1, or more for a detector of photographs, got 2" in capsys.readouterr().err
 

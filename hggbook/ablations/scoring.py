@@ -11,6 +11,7 @@ from torch import Tensor
 
 from hggbook.compare.ap_samples import ap_samples
 from hggbook.compare.candidates import Group, with_cut
+from hggbook.compare.images import nearest_best
 from hggbook.config import Config
 from hggbook.data.annotations import CocoIndex, read_annotations
 from hggbook.data.labelled import LabelledCandidates, load_labelled
@@ -22,9 +23,6 @@ from hggbook.skeleton import SKELETONS
 
 # Gives the person of every candidate (N,), or that and a factor of every pose's score (P,).
 FrozenGroup = Callable[[LabelledCandidates], Tensor | tuple[Tensor, Tensor]]
-
-_INDISTINCT = 0.002
-
 
 class FrozenAP:
     """AP on the images of one frozen part; reads its annotations once.
@@ -91,8 +89,7 @@ def tuned_ap(
     """
     tune, test = frozen_ap(frozen / "tune.safetensors"), frozen_ap(frozen / "test.safetensors")
     tried = {value: round(tune.of(make(value)), 5) for value in values or (default,)}
-    near = [value for value in tried if tried[value] >= max(tried.values()) - _INDISTINCT]
-    chosen = min(near, key=lambda value: abs(value - default))
+    chosen = nearest_best(tried, default)
     results = test.results(make(chosen))
     measures = {name: round(value, 5) for name, value in test.measures(results).items()}
     return {

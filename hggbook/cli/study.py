@@ -8,7 +8,9 @@ from hggbook.cli.common import add_settings, command
 
 SURVEYS = {"crowd": {"smoke": 6, "cpu": 200, "full": 500}, "runtime": {"smoke": 2, "cpu": 40, "full": 100}}
 SURVEYS |= {"clustering": {"smoke": 8, "cpu": 500, "full": 0}}  # images that each profile looks at
-STUDIES = ("grouping", "table2", "graphs", "crowd", "runtime", "clustering", "groupers", "causes", "detector")
+STUDIES = (
+    "grouping", "table2", "graphs", "crowd", "runtime", "clustering", "groupers", "causes", "detector", "photographs",
+)  # fmt: skip
 SIZES = {  # what a profile does: steps of training and images to score by track, and seeds
     "smoke": ({"pose": 10, "frozen": 10, "image": 4}, 1, {"pose": 8, "frozen": 8, "image": 8}),
     "cpu": ({"pose": 1000, "frozen": 400, "image": 300}, 3, {"pose": 500, "frozen": 300, "image": 300}),
@@ -37,7 +39,8 @@ def add(commands) -> None:
     says += "crowd, clustering: overlap sweep, rounds and their order, of the runs of table2; "
     says += "runtime: of those of both; "
     says += "groupers: all groupers, same scores; causes: what each kind of error costs; "
-    says += "detector: how much of the grouping gradient enters it"
+    says += "detector: how much of the grouping gradient enters it; "
+    says += "photographs: groupers on real images by views, of the runs of grouping on the frozen track"
     ablate.add_argument("study", choices=STUDIES, help=says)
     says = "pose: simulated candidates; frozen: a detector's candidates; image: detector and all; default: pose"
     ablate.add_argument("--track", choices=("pose", "frozen", "image"), default="pose", help=says)
@@ -55,9 +58,10 @@ def add(commands) -> None:
     ablate.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="changes to every row")
     says = "weights of the pose track, for the rows that go on from them; {seed} in it stands for the seed"
     ablate.add_argument("--start", default="", metavar="FILE", help=says)
-    says = "groupers, causes: HGG's weights, one of each seed; detector, track image: what to go on from"
+    says = "groupers, causes: HGG's weights, one of each seed; detector, track image: what to go on from; "
+    says += "photographs: the detector that was frozen"
     ablate.add_argument("--weights", nargs="+", help=says)
-    says = "crowd, clustering, runtime: folder of the studies table2 and graphs whose runs are looked at"
+    says = "crowd, clustering, runtime, photographs: folder of the studies whose runs are looked at"
     ablate.add_argument("--runs", type=Path, default=Path("runs/ablate"), metavar="FOLDER", help=says)
     ablate.add_argument("--collect", action="store_true", help="run nothing; show the table of what is there")
     ablate.add_argument("--write", type=Path, metavar="FILE", help="also write the results as one JSON file")
@@ -124,6 +128,9 @@ def _to_freeze(part: str, count: int | None, config):
 def _ablate(args: argparse.Namespace) -> None:
     from hggbook.ablations.grouping import Study
 
+    if args.study == "photographs":
+        _photographs(args)
+        return
     steps, seeds, images = SIZES[args.profile]
     size = "image" if args.study == "detector" else args.track  # the whole model is trained there
     args.steps = steps[size] if args.steps is None else args.steps
@@ -199,6 +206,52 @@ def _survey(args) -> None:
     print(json.dumps(told, indent=1))
     if args.write:
         _write(args.write, told | {"provenance": provenance()})
+
+
+def _photographs(args) -> None:
+    """AP on photographs of grouping stages that the study grouping trained on a frozen detector."""
+    import hashlib
+    import time
+
+    from hggbook.ablations.photographs import photographs_table, study_photographs
+    from hggbook.ablations.rows import DEFAULT, FROZEN
+    from hggbook.ablations.runs import runs_of
+    from hggbook.data.source import photographs
+    from hggbook.model import load_weights
+    from hggbook.provenance import provenance
+    from hggbook.weights import find_weights
+
+    if len(args.weights or []) != 1:
+        raise ValueError("photographs: expected the --weights of the detector, one name or file")
+    started, file = time.perf_counter(), find_weights(args.weights[0])
+    detector = load_weights(file, args.set)
+    rows = args.rows or [DEFAULT]
+    found = {row: runs_of(args.runs / "grouping", FROZEN, row) for row in rows}
+    stages = {row: {result["seed"]: weights for result, weights in runs} for row, runs in found.items()}
+    parts = {part: photographs(part, detector[1].skeleton) for part in ("tune", "dev")}
+    if most := args.images or (SIZES["smoke"][2]["image"] if args.profile == "smoke" else 0):
+        parts = {part: images.select(images.image_ids[:most].tolist()) for part, images in parts.items()}
+
+    def tell(result) -> None:
+        filled = "filled" if result["filled"] else "as found"
+        print(f"{result['views']}, {filled}, {result['grouper']}, seed {result['seed']}: AP {result['dev']['AP']:.3f}",
+              flush=True)  # fmt: skip
+
+    results = study_photographs(detector, stages, parts["tune"], parts["dev"], on_result=tell)
+    table = photographs_table(results)
+    print(table)
+    of = {"sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "config": detector[1].to_dict()}
+    told = {"study": "photographs", "track": "image", "detector": of, "results": results}
+    told["images"] = {part: len(images) for part, images in parts.items()}
+    told["training"] = {
+        row: {str(r["seed"]): {key: r[key] for key in ("steps", "wall_s", "config", "provenance")} for r, _ in runs}
+        for row, runs in found.items()
+    }
+    told |= {"wall_s": round(time.perf_counter() - started, 1), "provenance": provenance()}
+    if args.write:
+        _write(args.write, told)
+    if args.report:
+        _report(args.report, {"photographs": table})
 
 
 def _groupers(args, study) -> None:
