@@ -187,7 +187,7 @@ def study_clustering(folder: Path, preset: str, images: int, settings: tuple[str
     for order in ("random", "mutual"):
         found = check_poses(people.select(torch.arange(people.num_images)[:: _EVERY]), order=order)
         told[f"oracle_{order}"] = {"most_rounds": found.rounds, "images": found.images, "wrong": found.wrong}
-    measured = config.override(*settings, "data.preset=measured")
+    measured = config.override(*settings, "data.preset=measured-scenes")
     chosen = people.select(in_split(people.image_id, "test", "poses"))
     candidates = simulated(chosen, simulation_of(measured, training=False), SKELETONS[config.skeleton], 1)
     told["measured_candidates"] = round(len(candidates.candidates) / candidates.num_images, 3)

@@ -402,7 +402,7 @@ def test_shipped_weights_are_imitated(scenes):
 
 
 def test_the_shipped_preset_can_be_simulated_and_grouped():
-    measured = read_simulation("measured")
+    measured = read_simulation("measured-scenes")
     people = standing(20)
     number, counts = grouped(people, measured, 0)
     assert 20 * K < number < 5 * 20 * K

@@ -173,7 +173,7 @@ def test_hard_candidates_stay_what_they_are():
     assert totals == pytest.approx([538181.0741524696, 675.9725031778216, 959.951022721827], rel=1e-6)
 
 
-FITTED = read_simulation("measured")
+FITTED = read_simulation("measured-scenes")
 
 
 def even(low, high):
