@@ -33,7 +33,7 @@ def folder(tmp_path, monkeypatch):
 
 def found(folder, *arguments, status=0):
     """Runs the command into ``out`` and gives results, images and table."""
-    assert main(["predict", *arguments, "--out", "out", "--device", "cpu"]) == status
+    assert main(["predict", "--weights", "scenes-tiny", *arguments, "--out", "out", "--device", "cpu"]) == status
     with open("out/people.csv", newline="") as file:
         table = list(csv.reader(file))
     assert tuple(table[0]) == ROW

@@ -11,7 +11,7 @@ from pathlib import Path
 from hggbook import paths
 from hggbook.cli.common import add_grouper, add_machine, command, grouper_of, hgg_has_a_part, machine
 
-WEIGHTS = "scenes-tiny"
+WEIGHTS = "coco-small"
 
 
 def add(commands) -> None:

@@ -401,8 +401,9 @@ def test_shipped_weights_are_imitated(scenes):
     assert int(seen.keypoints.found.sum()) / 5 == pytest.approx(found, rel=0.1)
 
 
-def test_the_shipped_preset_can_be_simulated_and_grouped():
-    measured = read_simulation("measured-scenes")
+@pytest.mark.parametrize("name", ["measured", "measured-scenes"])
+def test_the_shipped_presets_can_be_simulated_and_grouped(name):
+    measured = read_simulation(name)
     people = standing(20)
     number, counts = grouped(people, measured, 0)
     assert 20 * K < number < 5 * 20 * K

@@ -173,7 +173,10 @@ def test_hard_candidates_stay_what_they_are():
     assert totals == pytest.approx([538181.0741524696, 675.9725031778216, 959.951022721827], rel=1e-6)
 
 
-FITTED = read_simulation("measured-scenes")
+@pytest.fixture(params=("measured", "measured-scenes"))
+def fitted(request):
+    """The simulations of two detectors: of photographs, and of scenes."""
+    return read_simulation(request.param)
 
 
 def even(low, high):
@@ -181,16 +184,16 @@ def even(low, high):
     return tuple(low + (high - low) * q for q in QUANTILES)
 
 
-def test_fitted_candidates_too_are_the_same_in_any_batch():
+def test_fitted_candidates_too_are_the_same_in_any_batch(fitted):
     people = standing(6, occluded=0.4)
     lonely = people.batch != 2  # an image without people in the middle
     people = people.replace(
         keypoints=people.keypoints[lonely], area=people.area[lonely], batch=people.batch[lonely]
     )  # fmt: skip
-    whole, targets, _ = simulate(people, FITTED, COCO, seed=3)
+    whole, targets, _ = simulate(people, fitted, COCO, seed=3)
     number = 0
     for image in range(6):
-        alone, told, _ = simulate(only(people, image), FITTED, COCO, seed=3)
+        alone, told, _ = simulate(only(people, image), fitted, COCO, seed=3)
         rows = whole.batch == image
         number += len(alone)
         assert torch.equal(whole.type[rows], alone.type)
@@ -201,8 +204,8 @@ def test_fitted_candidates_too_are_the_same_in_any_batch():
     assert number == len(whole) > 200
 
 
-def test_fitted_targets_are_those_of_the_matching_rule():
-    c, t, people = simulate(standing(10), FITTED, COCO)
+def test_fitted_targets_are_those_of_the_matching_rule(fitted):
+    c, t, people = simulate(standing(10), fitted, COCO)
     again = match_candidates(c, as_batch(people), SIGMAS)
     assert torch.equal(t.person, again.person)
     assert torch.equal(t.duplicate, again.duplicate)
@@ -389,18 +392,18 @@ def test_distances_to_people_by_hand():
     assert crowding[2].tolist() == [0.0, 0.0]
 
 
-def test_fitted_images_without_people_and_people_without_keypoints():
+def test_fitted_images_without_people_and_people_without_keypoints(fitted):
     nobody = crowd(2, people=0)
-    c, t, _ = simulate(nobody, dataclasses.replace(FITTED, clutter=0.0), COCO)
+    c, t, _ = simulate(nobody, dataclasses.replace(fitted, clutter=0.0), COCO)
     assert len(c) == 0
     assert c.num_images == 2
     poses = crowd(1)
     poses.keypoints[:, :, 2] = 0
-    c, t, _ = simulate(poses, dataclasses.replace(FITTED, clutter=0.0), COCO)
+    c, t, _ = simulate(poses, dataclasses.replace(fitted, clutter=0.0), COCO)
     assert len(c) == 0
     assert t.annotated.shape == (3, K)
     one = only(crowd(1, people=1), 0)
-    assert len(simulate(one, FITTED, COCO)[0]) > 5
+    assert len(simulate(one, fitted, COCO)[0]) > 5
 
 
 def test_numbers_by_type_of_another_skeleton_are_refused():

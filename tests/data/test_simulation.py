@@ -24,7 +24,7 @@ def test_named_presets():
 
 
 def test_shipped_presets_can_be_read_and_say_where_they_are_from():
-    assert "measured-scenes" in shipped_simulations()
+    assert set(shipped_simulations()) == {"measured", "measured-scenes"}
     for name, path in shipped_simulations().items():
         simulation = read_simulation(name)
         assert simulation.rematch  # they are fitted
@@ -86,7 +86,7 @@ def test_files_that_are_no_presets(tmp_path, text, message):
 
 
 def test_unknown_names(tmp_path):
-    with pytest.raises(ValueError, match=r"simulation 'soft': expected one of \('hard', 'perfect', 'measured-scenes'"):
+    with pytest.raises(ValueError, match=r"simulation 'soft': expected one of \('hard', 'perfect', 'measured', 'measured-scenes'"):
         read_simulation("soft")
     with pytest.raises(ValueError, match="or a YAML file"):
         read_simulation(tmp_path)
