@@ -67,6 +67,7 @@ def test_the_further_experiment_on_candidates_like_the_detectors_is_told_as_it_c
     for better, worse in STEPS:
         start = f"| {better.split()[0]} over {worse.split()[0]}, "
         (line,) = (line for line in lines if line.startswith(start) and line.count("|") == 4)
-        for name, cell in zip(("table2-pose.json", "table2-pose-measured-scenes.json"), line.split("|")[2:4], strict=True):
+        files = ("table2-pose.json", "table2-pose-measured-scenes.json")
+        for name, cell in zip(files, line.split("|")[2:4], strict=True):
             runs = runs_by_row(expand(json.loads((RESULTS / name).read_text(encoding="utf-8"))["rows"]))
             assert cell.strip() == signed(difference(runs[better], runs[worse], "f1"))

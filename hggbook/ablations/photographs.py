@@ -2,13 +2,14 @@
 
 A detector's candidates are found in one view of a photograph, in it and its mirror image, or at several scales too. On
 these same candidates AE greedy, oracle grouping and grouping stages that were trained on the frozen detector are scored
-by AP, with and without missing keypoints filled. Each grouper's one number is chosen on the tuning photographs, for
+by AP, with and without missing keypoints filled. Each grouper's number is chosen on the tuning photographs, for
 that way of looking and without filling; the others are looked at once.
 """
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ from hggbook.model import HGG, joined
 from hggbook.skeleton import SKELETONS
 from hggbook.tta import with_views
 
+Number = float | tuple[float, ...]
+
 VIEWS: dict[str, dict[str, Any]] = {
     "one view": {"flip": False, "scales": (1.0,)},
     "flip": {"flip": True, "scales": (1.0,)},
@@ -32,29 +35,39 @@ VIEWS: dict[str, dict[str, Any]] = {
 
 CUTS = (-4.0, -3.0, -2.0, -1.0, 0.0, 1.0)
 THRESHOLDS = (0.25, 0.375, 0.5, 0.75, 1.0, 1.5, 2.0)
+SURER = (0.3, 0.4, 0.5, 0.6)
+"""Scores that AE greedy may ask of a candidate. It cannot tell background, which a weak detector sees a lot of."""
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """A grouper whose one number has yet to be chosen.
+    """A grouper whose number, or numbers, have yet to be chosen.
 
     Attributes:
         name: of the grouper, or of the row that its grouping stage was trained as.
         seed: of that training.
-        make: the grouper for a value.
-        values: tried on the tuning photographs; none: there is nothing to choose.
-        default: preferred among values that are as good.
+        make: the grouper for a number.
+        values: numbers tried on the tuning photographs; none: there is nothing to choose.
+        default: preferred among numbers that are as good.
     """
 
     name: str
     seed: int
-    make: Callable[[float], GroupFrom]
-    values: tuple[float, ...]
-    default: float
+    make: Callable[[Any], GroupFrom]
+    values: tuple[Number, ...]
+    default: Number
 
-    def key(self, value: float) -> str:
-        """A name of its own for the grouper with one value."""
-        return f"{self.name}, seed {self.seed}, {value:g}"
+    def key(self, value: Number) -> str:
+        """A name of its own for the grouper with one number."""
+        return f"{self.name}, seed {self.seed}, {told(value)}"
+
+
+def told(value: Number | list[float]) -> str:
+    """A contestant's number as it is written down: ``0.5``, or ``0.5 / 0.4`` for two.
+
+    Not in the paper: bookkeeping.
+    """
+    return " / ".join(f"{part:g}" for part in np.atleast_1d(value))
 
 
 def study_photographs(
@@ -95,12 +108,12 @@ def study_photographs(
             scores = compare(tested, dev, config, groupers, batch_size=batch_size, device=device, fill=fill)
             for c, value, ap in zip(contestants, chosen, on_tune):
                 score = scores[c.key(value)]
-                told: dict[str, Any] = {"views": name, "filled": fill, "grouper": c.name, "seed": c.seed}
-                told |= {"value": value, "tune": {str(v): round(at, 5) for v, at in ap.items()}}
-                told |= {"dev": _rounded(score.ap), "dev_people": _rounded(score.ap_person_images)}
-                told |= {"f1": round(score.counts.f1, 5), "perfect": round(score.counts.perfect_share, 5)}
+                result: dict[str, Any] = {"views": name, "filled": fill, "grouper": c.name, "seed": c.seed}
+                result |= {"value": value, "tune": {told(v): round(at, 5) for v, at in ap.items()}}
+                result |= {"dev": _rounded(score.ap), "dev_people": _rounded(score.ap_person_images)}
+                result |= {"f1": round(score.counts.f1, 5), "perfect": round(score.counts.perfect_share, 5)}
                 samples = ap_samples(score.results, dev.coco, dev.image_ids.tolist(), SKELETONS[config.skeleton])[1]
-                results.append(told | {"ap_samples": packed(samples)})
+                results.append(result | {"ap_samples": packed(samples)})
                 on_result(results[-1])
             spent += time.perf_counter() - started
         results[-1]["wall_s_of_views"] = round(spent, 1)
@@ -113,12 +126,15 @@ def contestants_of(
 ) -> list[Contestant]:
     """AE greedy, oracle grouping and every grouping stage, as they group what is seen in one way of looking.
 
+    AE greedy comes twice: grouping all candidates, as the others do, and only those above a score that is chosen too.
+
     Not in the paper: bookkeeping.
     """  # fmt: skip
     order = SKELETONS[config.skeleton].greedy_order
 
-    def greedy(threshold: float) -> GroupFrom:
-        grouper = AEGreedy(order, threshold=threshold)
+    def greedy(number: Number) -> GroupFrom:
+        threshold, *sure = np.atleast_1d(number).tolist()
+        grouper = AEGreedy(order, threshold=threshold, detection_threshold=sure[0] if sure else None)
         return lambda output, targets: grouper(output.candidates)
 
     def stage(model: HGG) -> Callable[[float], GroupFrom]:
@@ -131,8 +147,10 @@ def contestants_of(
 
         return make
 
+    threshold = config.baseline.threshold
     found = [
-        Contestant("AE greedy", 0, greedy, THRESHOLDS, config.baseline.threshold),
+        Contestant("AE greedy", 0, greedy, THRESHOLDS, threshold),
+        Contestant("AE greedy, surer candidates", 0, greedy, tuple(product(THRESHOLDS, SURER)), (threshold, SURER[0])),
         Contestant("oracle", 0, lambda value: lambda output, targets: Oracle(targets)(output.candidates), (), 0.0),
     ]
     for row, seeds in stages.items():
@@ -162,13 +180,13 @@ def photographs_table(results: Sequence[dict[str, Any]]) -> str:
             low, high = np.percentile(samples, (2.5, 97.5))
             line.append(f"{_mean(runs, 'AP'):.3f} [{low:.3f}, {high:.3f}]")
             line += [f"{_mean(runs, measure):.3f}" for measure in ("AP50", "AP75", "APM", "APL", "AR")]
-            tuned = [run["tune"][str(run["value"])] for run in runs if run["tune"]]
+            tuned = [run["tune"][told(run["value"])] for run in runs if run["tune"]]
             line.append(f"{np.mean(tuned):.3f}" if tuned else "")
             low, high = np.percentile(samples - unpacked(base["ap_samples"]), (2.5, 97.5))
             lead = _mean(runs, "AP") - base["dev"]["AP"]
             line.append("" if runs[0] is base else f"{lead:+.3f} [{low:+.3f}, {high:+.3f}]")
             line.append(f"{np.mean([run['f1'] for run in runs]):.3f}")
-            line.append(", ".join(f"{value:g}" for value in sorted({run["value"] for run in runs if run["tune"]})))
+            line.append(", ".join(dict.fromkeys(told(run["value"]) for run in runs if run["tune"])))
             lines.append("| " + " | ".join(line) + " |")
     return "\n".join(lines)
 
@@ -181,4 +199,7 @@ def _rounded(measures):
     return {name: round(value, 5) for name, value in measures.items()}
 
 
-__all__ = ["CUTS", "THRESHOLDS", "VIEWS", "Contestant", "contestants_of", "photographs_table", "study_photographs"]
+__all__ = [
+    "CUTS", "SURER", "THRESHOLDS", "VIEWS", "Contestant", "contestants_of", "photographs_table", "study_photographs",
+    "told",
+]  # fmt: skip

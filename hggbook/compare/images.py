@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Int64
 from torch import Tensor
@@ -172,11 +173,12 @@ def calibrate(
     return chosen, ap
 
 
-def nearest_best(ap: Mapping[float, float], default: float) -> float:
+def nearest_best(ap: Mapping[Any, float], default: float | tuple[float, ...]) -> Any:
     """Of the values whose AP is within 0.002 of the best, which a few hundred images cannot tell apart, the one nearest
-    to the default.
+    to the default. A value is one number, or several in a tuple.
 
     Not in the paper: it tells no thresholds.
     """
     top = max(ap.values())
-    return min((value for value in ap if ap[value] >= top - _INDISTINCT), key=lambda value: abs(value - default))
+    good = [value for value in ap if ap[value] >= top - _INDISTINCT]
+    return min(good, key=lambda value: np.abs(np.subtract(value, default)).sum())

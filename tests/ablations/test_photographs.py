@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from hggbook.ablations.photographs import VIEWS, contestants_of, photographs_table, study_photographs
+from hggbook.ablations.photographs import told as name
 from hggbook.ablations.scoring import packed
 from hggbook.compare import compare
 from hggbook.config import preset
@@ -45,7 +46,7 @@ def results(models, images):
 
 def test_every_grouper_is_scored_for_every_way_of_looking_not_filled_and_filled(results):
     found = {(r["views"], r["filled"], r["grouper"], r["seed"]) for r in results}
-    groupers = {("AE greedy", 0), ("oracle", 0), ("default", 0), ("default", 1)}
+    groupers = {("AE greedy", 0), ("AE greedy, surer candidates", 0), ("oracle", 0), ("default", 0), ("default", 1)}
     assert found == {(v, f, *g) for v in ("one view", "flip") for f in (False, True) for g in groupers}
     assert len(results) == len(found)
 
@@ -66,7 +67,7 @@ def test_the_number_is_chosen_on_tune(results):
         if told["grouper"] == "oracle":
             assert told["tune"] == {}
         else:
-            assert told["tune"][str(told["value"])] >= max(told["tune"].values()) - 0.00201
+            assert told["tune"][name(told["value"])] >= max(told["tune"].values()) - 0.00201
 
 
 def test_a_contestant_s_number_is_its_own(models):
@@ -74,8 +75,22 @@ def test_a_contestant_s_number_is_its_own(models):
     detector, stages = models
     found = contestants_of(detector, stages, VIEWS["one view"], CONFIG)
     assert [c.key(0.5) for c in found] == [
-        "AE greedy, seed 0, 0.5", "oracle, seed 0, 0.5", "default, seed 0, 0.5", "default, seed 1, 0.5",
+        "AE greedy, seed 0, 0.5", "AE greedy, surer candidates, seed 0, 0.5", "oracle, seed 0, 0.5",
+        "default, seed 0, 0.5", "default, seed 1, 0.5",
     ]  # fmt: skip
+
+
+def test_of_two_numbers_the_second_is_the_score_that_a_candidate_must_have(models):
+    detector, stages = models
+    _, surer, *_ = contestants_of(detector, stages, VIEWS["one view"], CONFIG)
+    assert name((0.5, 0.25)) == name([0.5, 0.25]) == "0.5 / 0.25"
+    with torch.no_grad():
+        output = detector[0](torch.rand(2, 3, 64, 64))
+    score = output.candidates.score
+    middle = float(score.median())
+    person = surer.make((1.0, middle))(output, None)
+    assert (person[score <= middle] == -1).all()
+    assert (person[score > middle] >= 0).any()
 
 
 def test_the_table_s_means_and_paired_leads_by_hand():
@@ -85,8 +100,8 @@ def test_the_table_s_means_and_paired_leads_by_hand():
                 "dev": dev, "f1": 0.5, "ap_samples": packed(np.array(samples))}  # fmt: skip
 
     table = photographs_table([
-        run("AE greedy", 0, 0.1, [0.1, 0.2], {"1.0": 0.3}), run("oracle", 0, 0.4, [0.4, 0.4], {}),
-        run("default", 0, 0.2, [0.2, 0.3], {"1.0": 0.4}), run("default", 1, 0.3, [0.4, 0.5], {"1.0": 0.5}),
+        run("AE greedy", 0, 0.1, [0.1, 0.2], {"1": 0.3}), run("oracle", 0, 0.4, [0.4, 0.4], {}),
+        run("default", 0, 0.2, [0.2, 0.3], {"1": 0.4}), run("default", 1, 0.3, [0.4, 0.5], {"1": 0.5}),
     ])  # fmt: skip
     greedy, oracle, default = [[c.strip() for c in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
     assert default[:4] == ["flip", "as found", "default", "2"]

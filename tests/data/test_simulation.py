@@ -86,7 +86,8 @@ def test_files_that_are_no_presets(tmp_path, text, message):
 
 
 def test_unknown_names(tmp_path):
-    with pytest.raises(ValueError, match=r"simulation 'soft': expected one of \('hard', 'perfect', 'measured', 'measured-scenes'"):
+    names = r"\('hard', 'perfect', 'measured', 'measured-scenes'"
+    with pytest.raises(ValueError, match=f"simulation 'soft': expected one of {names}"):
         read_simulation("soft")
     with pytest.raises(ValueError, match="or a YAML file"):
         read_simulation(tmp_path)
