@@ -59,10 +59,10 @@ class Contestant:
 
     def key(self, value: Number) -> str:
         """A name of its own for the grouper with one number."""
-        return f"{self.name}, seed {self.seed}, {told(value)}"
+        return f"{self.name}, seed {self.seed}, {named(value)}"
 
 
-def told(value: Number | list[float]) -> str:
+def named(value: Number | list[float]) -> str:
     """A contestant's number as it is written down: ``0.5``, or ``0.5 / 0.4`` for two.
 
     Not in the paper: bookkeeping.
@@ -109,7 +109,7 @@ def study_photographs(
             for c, value, ap in zip(contestants, chosen, on_tune):
                 score = scores[c.key(value)]
                 result: dict[str, Any] = {"views": name, "filled": fill, "grouper": c.name, "seed": c.seed}
-                result |= {"value": value, "tune": {told(v): round(at, 5) for v, at in ap.items()}}
+                result |= {"value": value, "tune": {named(v): round(at, 5) for v, at in ap.items()}}
                 result |= {"dev": _rounded(score.ap), "dev_people": _rounded(score.ap_person_images)}
                 result |= {"f1": round(score.counts.f1, 5), "perfect": round(score.counts.perfect_share, 5)}
                 samples = ap_samples(score.results, dev.coco, dev.image_ids.tolist(), SKELETONS[config.skeleton])[1]
@@ -180,13 +180,13 @@ def photographs_table(results: Sequence[dict[str, Any]]) -> str:
             low, high = np.percentile(samples, (2.5, 97.5))
             line.append(f"{_mean(runs, 'AP'):.3f} [{low:.3f}, {high:.3f}]")
             line += [f"{_mean(runs, measure):.3f}" for measure in ("AP50", "AP75", "APM", "APL", "AR")]
-            tuned = [run["tune"][told(run["value"])] for run in runs if run["tune"]]
+            tuned = [run["tune"][named(run["value"])] for run in runs if run["tune"]]
             line.append(f"{np.mean(tuned):.3f}" if tuned else "")
             low, high = np.percentile(samples - unpacked(base["ap_samples"]), (2.5, 97.5))
             lead = _mean(runs, "AP") - base["dev"]["AP"]
             line.append("" if runs[0] is base else f"{lead:+.3f} [{low:+.3f}, {high:+.3f}]")
             line.append(f"{np.mean([run['f1'] for run in runs]):.3f}")
-            line.append(", ".join(dict.fromkeys(told(run["value"]) for run in runs if run["tune"])))
+            line.append(", ".join(dict.fromkeys(named(run["value"]) for run in runs if run["tune"])))
             lines.append("| " + " | ".join(line) + " |")
     return "\n".join(lines)
 
@@ -200,6 +200,6 @@ def _rounded(measures):
 
 
 __all__ = [
-    "CUTS", "SURER", "THRESHOLDS", "VIEWS", "Contestant", "contestants_of", "photographs_table", "study_photographs",
-    "told",
+    "CUTS", "SURER", "THRESHOLDS", "VIEWS", "Contestant", "contestants_of", "named", "photographs_table",
+    "study_photographs",
 ]  # fmt: skip

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from hggbook.ablations.photographs import VIEWS, contestants_of, photographs_table, study_photographs
-from hggbook.ablations.photographs import told as name
+from hggbook.ablations.photographs import VIEWS, contestants_of, named, photographs_table, study_photographs
 from hggbook.ablations.scoring import packed
 from hggbook.compare import compare
 from hggbook.config import preset
@@ -67,7 +66,7 @@ def test_the_number_is_chosen_on_tune(results):
         if told["grouper"] == "oracle":
             assert told["tune"] == {}
         else:
-            assert told["tune"][name(told["value"])] >= max(told["tune"].values()) - 0.00201
+            assert told["tune"][named(told["value"])] >= max(told["tune"].values()) - 0.00201
 
 
 def test_a_contestant_s_number_is_its_own(models):
@@ -83,7 +82,7 @@ def test_a_contestant_s_number_is_its_own(models):
 def test_of_two_numbers_the_second_is_the_score_that_a_candidate_must_have(models):
     detector, stages = models
     _, surer, *_ = contestants_of(detector, stages, VIEWS["one view"], CONFIG)
-    assert name((0.5, 0.25)) == name([0.5, 0.25]) == "0.5 / 0.25"
+    assert named((0.5, 0.25)) == named([0.5, 0.25]) == "0.5 / 0.25"
     with torch.no_grad():
         output = detector[0](torch.rand(2, 3, 64, 64))
     score = output.candidates.score
