@@ -97,7 +97,7 @@ def _from_the_place(
     """What a candidate's place adds to its embedding: the gradient within its person, and a share of the next one's."""
     s, added = simulation, torch.zeros_like(flat.embedding)
     blended = s.blend_found or s.blend_stray_missed or s.blend_stray_found
-    if not (s.embedding_within or blended) or not len(flat.xy):
+    if not (s.embedding_within or blended) or not len(flat.xy) or not len(people.area):
         return added
     owned = flat.near >= 0
     owner = flat.near.clamp_min(0)

@@ -86,8 +86,8 @@ def test_files_that_are_no_presets(tmp_path, text, message):
 
 
 def test_unknown_names(tmp_path):
-    names = r"\('hard', 'perfect', 'measured', 'measured-scenes'"
-    with pytest.raises(ValueError, match=f"simulation 'soft': expected one of {names}"):
+    with pytest.raises(ValueError, match="simulation 'soft': expected one of") as error:
         read_simulation("soft")
+    assert all(f"'{name}'" in str(error.value) for name in ("hard", "perfect", "measured", "measured-scenes"))
     with pytest.raises(ValueError, match="or a YAML file"):
         read_simulation(tmp_path)
