@@ -1,5 +1,6 @@
 """Reads a checkpoint of the published associative embedding network into our detector."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
