@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from hggbook.cli import main
+from hggbook.cli.predict import WEIGHTS
 from hggbook.config import preset
 from hggbook.data.annotations import read_annotations
 from hggbook.data.scenes import render_scene, scene_config
@@ -185,3 +186,31 @@ def test_a_list_of_ids_that_is_none_is_refused(folder, capsys, content):
     assert main(["predict", "in", "--ids", "info.json", "--out", "out"]) == 2
     assert "--ids info.json: " in capsys.readouterr().err
     assert not (folder / "out").exists()
+
+
+def photographs(real_file, folder, *ids):
+    """Photographs of dev, and the file that lists their ids."""
+    source = json.loads(real_file("coco/person_keypoints_dev.json").read_text())
+    images = [image for image in source["images"] if image["id"] in ids]
+    (folder / "ids.json").write_text(json.dumps({"images": images}))
+    return [str(real_file(f"coco/dev/{image['file_name']}")) for image in images]
+
+
+@pytest.mark.real_data
+def test_the_default_weights_find_the_people_in_photographs(folder, real_file, capsys):
+    """Six people in three photographs that nothing was trained or tuned on: everybody is found, nobody else."""
+    files = photographs(real_file, folder, 291619, 445602, 572900)
+    results, _, _ = found(folder, *files, "--weights", WEIGHTS, "--ids", "ids.json")
+    assert "synthetic" not in capsys.readouterr().err
+    index = read_annotations(real_file("coco/person_keypoints_dev.json"))
+    assert len(results) == 6
+    assert coco_ap(results, index, [291619, 445602, 572900])["AP50"] == pytest.approx(1.0)
+
+
+@pytest.mark.real_data
+def test_the_default_weights_find_nobody_where_nobody_is(folder, real_file):
+    files = photographs(real_file, folder, 99053, 484641)
+    results, document, table = found(folder, *files, "--weights", WEIGHTS, "--ids", "ids.json")
+    assert (results, table) == ([], [])
+    assert [image["id"] for image in document["images"]] == [99053, 484641]
+    assert coco_ap(results, read_annotations("out/images.json"))["AP"] == -1
