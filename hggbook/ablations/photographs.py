@@ -33,7 +33,7 @@ VIEWS: dict[str, dict[str, Any]] = {
 }
 """Ways to look at an image. Paper: sec. 4.1 (flip testing; scales 0.5, 1, 2)."""
 
-CUTS = (-4.0, -3.0, -2.0, -1.0, 0.0, 1.0)
+CUTS = (-4.0, -3.0, -2.0, -1.0, 0.0)
 THRESHOLDS = (0.25, 0.375, 0.5, 0.75, 1.0, 1.5, 2.0)
 SURER = (0.3, 0.4, 0.5, 0.6)
 """Scores that AE greedy may ask of a candidate. It cannot tell background, which a weak detector sees a lot of."""
