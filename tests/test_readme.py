@@ -48,10 +48,11 @@ def test_shipped_weights_have_checksum_card_and_log_and_load():
     assert files
     sums = dict(reversed(line.split()) for line in (folder / "SHA256SUMS").read_text().splitlines())
     assert sorted(sums) == [path.name for path in files]
+    assert sum(path.stat().st_size for path in files) < 25e6
     for path in files:
         assert hashlib.sha256(path.read_bytes()).hexdigest() == sums[path.name]
-        assert path.stat().st_size < 25 * 2**20
         card = path.with_suffix(".md").read_text(encoding="utf-8")
+        assert set(re.findall(r"\b[0-9a-f]{64}\b", card)) <= {sums[path.name]}
         assert "hggbook train" in card
         assert path.with_suffix(".log.jsonl").is_file()
         model, config = load(path.stem)
