@@ -167,7 +167,8 @@ def _of_several(name, kind, path):
     """The pictures and videos of a folder or a pattern, and the remark on what else is there."""
     try:
         inside = path.iterdir() if kind == "folder" else map(Path, glob.iglob(str(path), recursive=True))
-        files = sorted(file for file in inside if file.is_file() and not file.name.startswith("."))
+        # A link that leads nowhere is no folder either: it is taken, cannot be read, and so is named.
+        files = sorted(file for file in inside if not (file.is_dir() or file.name.startswith(".")))
     except OSError as error:
         return [], Remark(name, f"{kind} {name}: cannot be read: {error.strerror}")
     chosen = [file for file in files if file.suffix.lower() in IMAGES + VIDEOS]

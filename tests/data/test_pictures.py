@@ -177,6 +177,18 @@ def test_a_folder_gives_its_pictures_in_order_and_names_the_rest(folder):
     assert not remark.refused
 
 
+def test_a_link_that_leads_nowhere_is_refused_by_name(folder):
+    (folder / "in").mkdir()
+    save("in/a.png")
+    (folder / "in" / "b.png").symlink_to(folder / "gone.png")
+    files, remarks = find_pictures(["in"])
+    picture, remark = read_pictures(files)
+    assert (picture.file, remarks) == ("in/a.png", [])
+    assert remark.file == "in/b.png"
+    assert "b.png" in remark.text
+    assert remark.refused
+
+
 @pytest.mark.parametrize("content", [[], ["notes.txt"]])
 def test_a_folder_without_pictures_is_refused(folder, content):
     (folder / "in").mkdir()
