@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from hggbook.compare import calibrate, compare, groupers_of
+from hggbook.compare.images import nearest_best
 from hggbook.data.coco import CocoPeople
 from hggbook.data.scenes import scene_config, write_dataset
 
@@ -20,6 +21,19 @@ def scenes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("scenes") / "set"
     path = write_dataset(folder, scene_config("easy", width=64, height=64), 3, seed=0)
     return CocoPeople(path, path.parent / "images")
+
+
+@pytest.mark.parametrize(
+    ("ap", "default", "chosen"),
+    [
+        ({-1.0: 0.30, 0.0: 0.20, 1.0: 0.10}, 1.0, -1.0),  # clearly better wins, however far from the default
+        ({-1.0: 0.301, 0.0: 0.3, 1.0: 0.10}, 1.0, 0.0),  # a thousandth is not told apart
+        ({(1.0, 0.1): 0.301, (0.5, 0.3): 0.3, (1.0, 0.2): 0.3}, (1.0, 0.3), (1.0, 0.2)),
+        ({(1.0, 0.1): 0.31, (1.0, 0.3): 0.3}, (1.0, 0.3), (1.0, 0.1)),
+    ],
+)
+def test_of_values_that_are_as_good_the_nearest_to_the_default_is_taken(ap, default, chosen):
+    assert nearest_best(ap, default) == chosen
 
 
 def model():

@@ -1,6 +1,7 @@
 """Training: resume equals an unbroken run, interrupts, bad runs, one process equals two, and it learns."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -144,6 +145,18 @@ class TestRuns:
         assert train(config, tmp_path / "run", resume=True).complete
         with pytest.raises(KeyboardInterrupt):  # the usual handler is back
             os.kill(os.getpid(), signal.SIGINT)
+
+    def test_a_stop_sent_to_the_workers_too_saves_as_well(self, config, tmp_path, capsys):
+        def stop(step, losses):
+            if step == 2:
+                for process in [*multiprocessing.active_children(), multiprocessing.current_process()]:
+                    os.kill(process.pid, signal.SIGTERM)
+
+        several = config.override("data.workers=2")
+        stopped = train(several, tmp_path / "run", on_step=stop)
+        assert not stopped.complete
+        assert f"hggbook train --resume {tmp_path / 'run'}" in capsys.readouterr().out
+        assert train(several, tmp_path / "run", resume=True).complete
 
     def test_training_can_start_from_other_weights(self, config, tmp_path):
         first = train(config, tmp_path / "first").model

@@ -4,6 +4,7 @@ Everything random is drawn from a generator seeded by (seed, epoch, sample), nev
 same batches however its work is spread, and a run that was stopped goes on with the batches it would have seen.
 """
 
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -99,7 +100,7 @@ def loader(
     )
     return DataLoader(
         _Transformed(dataset, transform, seed), batch_sampler=sampler, collate_fn=collate, num_workers=workers,
-        worker_init_fn=_one_thread, persistent_workers=workers > 0, pin_memory=pin_memory,
+        worker_init_fn=_start_worker, persistent_workers=workers > 0, pin_memory=pin_memory,
         # An own generator: iterating must not draw from the global one, or a resumed run would differ.
         generator=torch.Generator().manual_seed(seed),
     )
@@ -132,5 +133,9 @@ def _generator(seed: int, *place: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=place)))
 
 
-def _one_thread(worker: int) -> None:
+def _start_worker(worker: int) -> None:
     cv2.setNumThreads(0)
+    # A stop is the main process's affair. `timeout`, a batch system and Ctrl-C signal all processes at once; a worker
+    # that died of it would end the run before it is saved. Workers end with the main process by themselves.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
