@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -123,6 +124,13 @@ def test_a_detector_of_photographs_is_frozen_on_its_own_kind_of_images(home, mon
     assert told["training"]["default"]["1"]["steps"] == 2
     assert told["detector"]["config"]["detector"]["input_size"] == 64
     assert "| flip, scales 0.5, 1, 2 | filled | oracle |" in capsys.readouterr().out
+    Path("second.md").write_text("<!-- table second --><!-- end second -->")
+    on += ["--views", "one view", "--write", "second.json", "--report", "second.md"]
+    assert main(["ablate", "photographs", *on]) == 0
+    assert "| one view | as found | oracle |" in (told := Path("second.md").read_text())
+    assert "| flip" not in told
+    assert main(["ablate", "photographs", *on, "--views", "upside down"]) == 2
+    assert "--views: expected some of 'one view', 'flip'" in capsys.readouterr().err
     assert main(["ablate", "photographs", "--runs", "runs"]) == 2
     assert "photographs: expected the --weights of the detector" in capsys.readouterr().err
     assert main(["freeze", "frozen", "--weights", "w.safetensors", "--views", "2", "--set", "data.kind=scenes"]) == 2

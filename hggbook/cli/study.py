@@ -63,9 +63,12 @@ def add(commands) -> None:
     ablate.add_argument("--weights", nargs="+", help=says)
     says = "crowd, clustering, runtime, photographs: folder of the studies whose runs are looked at"
     ablate.add_argument("--runs", type=Path, default=Path("runs/ablate"), metavar="FOLDER", help=says)
+    says = "photographs: ways of looking at an image, e.g. 'one view' flip; default: all of the study"
+    ablate.add_argument("--views", nargs="+", metavar="WAY", help=says)
     ablate.add_argument("--collect", action="store_true", help="run nothing; show the table of what is there")
     ablate.add_argument("--write", type=Path, metavar="FILE", help="also write the results as one JSON file")
-    ablate.add_argument("--report", type=Path, metavar="FILE", help="also put the tables into this text")
+    says = "also put the tables into this text; photographs: the table of the name of --write's file"
+    ablate.add_argument("--report", type=Path, metavar="FILE", help=says)
 
     report = command(commands, "report", _report_claims, "Hold the recorded runs against the paper's claims.")
     says = "folder of recorded runs, as `hggbook ablate --write` makes them; default: the project's results"
@@ -213,7 +216,7 @@ def _photographs(args) -> None:
     import hashlib
     import time
 
-    from hggbook.ablations.photographs import photographs_table, study_photographs
+    from hggbook.ablations.photographs import VIEWS, photographs_table, study_photographs
     from hggbook.ablations.rows import DEFAULT, FROZEN
     from hggbook.ablations.runs import runs_of
     from hggbook.data.source import photographs
@@ -223,6 +226,8 @@ def _photographs(args) -> None:
 
     if len(args.weights or []) != 1:
         raise ValueError("photographs: expected the --weights of the detector, one name or file")
+    if unknown := set(views := args.views or tuple(VIEWS)) - set(VIEWS):
+        raise ValueError(f"--views: expected some of {', '.join(map(repr, VIEWS))}, got {sorted(unknown)}")
     started, file = time.perf_counter(), find_weights(args.weights[0])
     detector = load_weights(file, args.set)
     rows = args.rows or [DEFAULT]
@@ -237,7 +242,7 @@ def _photographs(args) -> None:
         print(f"{result['views']}, {filled}, {result['grouper']}, seed {result['seed']}: AP {result['dev']['AP']:.3f}",
               flush=True)  # fmt: skip
 
-    results = study_photographs(detector, stages, parts["tune"], parts["dev"], on_result=tell)
+    results = study_photographs(detector, stages, parts["tune"], parts["dev"], views=views, on_result=tell)
     table = photographs_table(results)
     print(table)
     of = {"sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "config": detector[1].to_dict()}
@@ -251,7 +256,7 @@ def _photographs(args) -> None:
     if args.write:
         _write(args.write, told)
     if args.report:
-        _report(args.report, {"photographs": table})
+        _report(args.report, {args.write.stem if args.write else "photographs": table})
 
 
 def _groupers(args, study) -> None:
