@@ -205,8 +205,8 @@ def preset(size: str) -> Config:
     if size == "paper":
         return Config(
             grouping=GroupingConfig(reading="literal", graclus="random", evidence="none", dropout=0.3),
-            data=DataConfig(kind="coco", train="data/coco/annotations/person_keypoints_train2017.json",
-                            images="data/coco/train2017"),
+            data=DataConfig(kind="coco", train="coco/annotations/person_keypoints_train2017.json",
+                            images="coco/train2017"),
             train=TrainConfig(precision="bf16"),
         )
     if size not in SIZES:

@@ -142,7 +142,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def find_data(name: str) -> Path:
-    """A data file or folder: as named, else under ``HGGBOOK_DATA``, else under the project folder.
+    """A data file or folder: as named, else under ``HGGBOOK_DATA``, else in ``data/``, else under the project folder.
 
     Raises:
         ValueError: it is in none of these places, which are listed.
@@ -151,7 +151,7 @@ def find_data(name: str) -> Path:
     """
     places = [Path(name).expanduser()]
     if not places[0].is_absolute():
-        places += [folder / name for folder in (data_root(), project_root()) if folder is not None]
+        places += [folder / name for folder in (data_root(), committed_data(), project_root()) if folder is not None]
     for place in places:
         if place.exists():
             return place

@@ -12,7 +12,7 @@ from torch import Tensor
 from hggbook.config import Config
 from hggbook.data.pictures import Picture
 from hggbook.data.transforms import Fit, Sample, collate
-from hggbook.decode import decode
+from hggbook.decode import decode, fill_missing
 from hggbook.evaluate import to_coco_results
 from hggbook.model import HGG
 from hggbook.skeleton import SKELETONS, Skeleton
@@ -93,6 +93,7 @@ def predict(
     device: str = "cpu",
     min_score: float = 0.0,
     most: int = 0,
+    fill: bool = False,
 ) -> Iterator[Found]:
     """The people in pictures, one picture after another, in their order. Pictures may differ in size.
 
@@ -107,6 +108,7 @@ def predict(
         device: where the model runs.
         min_score: people whose score is lower are left out.
         most: most people of one picture, best scores first; 0 for all.
+        fill: fill missing keypoints from the maps, as the AE code does for COCO AP (`fill_missing`); scores stay.
 
     Raises:
         ValueError: a model without a detector, or a batch size below 1.
@@ -119,7 +121,7 @@ def predict(
         raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
     model = model.to(device).eval()
     group = group or (lambda candidates: model.group(candidates).person)
-    return _predict(model, config, pictures, group, batch_size, device, min_score, most)
+    return _predict(model, config, pictures, group, batch_size, device, min_score, most, fill)
 
 
 @torch.no_grad()
@@ -150,22 +152,32 @@ def best_people(poses: Poses, min_score: float = 0.0, most: int = 0) -> Poses:
     return poses.replace(keypoints=poses.keypoints[order], score=poses.score[order], batch=poses.batch[order])
 
 
-def inside(poses: Poses, width: int, height: int) -> Poses:
+def inside(poses: Poses, width: int, height: int, filled: Poses | None = None) -> Poses:
     """The poses of one image without what lies beside it.
 
     A keypoint there is absent, a person of which nothing is left is left out, and the scores are the mean over all
     types again.
+
+    Args:
+        poses: as found.
+        width, height: of the image.
+        filled: the same with missing keypoints filled (`fill_missing`). These are given, but they make no score.
 
     Choice: for output only. The network finds candidates on the padding too, and they take part in the grouping as they
     do in evaluation.
 
     Not in the paper: output.
     """
-    x, y, score = poses.keypoints.unbind(2)
+    found = _within(poses.keypoints, width, height)
+    kept = (found[..., 2] > 0).any(dim=1)
+    keypoints = found if filled is None else _within(filled.keypoints, width, height)
+    return poses.replace(keypoints=keypoints[kept], score=found[kept, :, 2].mean(dim=1), batch=poses.batch[kept])
+
+
+def _within(keypoints, width, height):
+    x, y, score = keypoints.unbind(2)
     there = (score > 0) & (x >= -0.5) & (x < width - 0.5) & (y >= -0.5) & (y < height - 0.5)
-    keypoints = torch.where(there[..., None], poses.keypoints, 0.0)
-    kept = there.any(dim=1)
-    return poses.replace(keypoints=keypoints[kept], score=keypoints[kept, :, 2].mean(dim=1), batch=poses.batch[kept])
+    return torch.where(there[..., None], keypoints, 0.0)
 
 
 def coco_results(found: Found) -> list[dict[str, Any]]:
@@ -215,23 +227,35 @@ def rows(found: Found, skeleton: Skeleton) -> list[tuple[Any, ...]]:
     return listed
 
 
-def _predict(model, config, pictures, group, batch_size, device, min_score, most):
+def _predict(model, config, pictures, group, batch_size, device, min_score, most, fill):
     image_id = 0
     for several in _batches(pictures, batch_size):
-        poses = _people(model, config, [picture.image for picture in several], group, device)
+        poses, filled = _people(model, config, [picture.image for picture in several], group, device, fill)
         for number, picture in enumerate(several):
             image_id += 1
-            mine = poses.batch == number
-            alone = Poses(poses.keypoints[mine], poses.score[mine], poses.batch[mine] * 0, 1)
             height, width = picture.image.shape[:2]
-            yield Found(picture, image_id, best_people(inside(alone, width, height), min_score, most))
+            mine = inside(_alone(poses, number), width, height, _alone(filled, number))
+            yield Found(picture, image_id, best_people(mine, min_score, most))
+
+
+def _alone(poses, number):
+    """The poses of one image."""
+    mine = poses.batch == number
+    return Poses(poses.keypoints[mine], poses.score[mine], poses.batch[mine] * 0, 1)
 
 
 @torch.no_grad()
-def _people(model, config, images, group, device):
+def _people(model, config, images, group, device, fill):
+    """Poses as found, and with missing keypoints filled, if wanted."""
     batch = prepare(images, config.detector.input_size).to(device)
-    candidates = model.propose(model.detect(batch.images))
-    return decode(candidates, group(candidates), batch.to_image, SKELETONS[config.skeleton].num_types).to("cpu")
+    maps = model.detect(batch.images)
+    candidates = model.propose(maps)
+    person = group(candidates)
+    found = filled = decode(candidates, person, batch.to_image, SKELETONS[config.skeleton].num_types)
+    if fill:
+        subpixel = config.proposal.subpixel
+        filled = fill_missing(found, candidates, person, maps, batch.to_image, subpixel=subpixel)
+    return found.to("cpu"), filled.to("cpu")
 
 
 def _batches(pictures, batch_size):

@@ -1,9 +1,10 @@
 """The training loop: AE pre-training, then everything jointly, end to end. Paper: sec. 3.3.
 
 It reads top to bottom and runs the same on a laptop's CPU, one GPU, or several processes started by ``torchrun``. A run
-is a folder: ``config.json``, ``log.jsonl`` (one line per logged step), ``checkpoint.pt``, and at the end
-``weights.safetensors``. Everything random is drawn from (seed, step) or (seed, epoch, sample), so a run that was killed
-and resumed ends with the same weights as an unbroken one.
+is a folder: ``config.json``, ``log.jsonl`` (one line per logged step), ``checkpoint.pt``, at the end
+``weights.safetensors``, and ``weights.images.json`` if they learn from photographs: from which. Everything random is
+drawn from (seed, step) or (seed, epoch, sample), so a run that was killed and resumed ends with the same weights as an
+unbroken one.
 """
 
 import contextlib
@@ -24,13 +25,15 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from hggbook.config import Config
-from hggbook.data.source import training_stream
+from hggbook.data.source import training_images, training_stream
 from hggbook.model import HGG, build, fit_weights, save_weights
 from hggbook.objective import Objective
 from hggbook.paths import whole_file
 from hggbook.skeleton import SKELETONS
+from hggbook.weights import write_images
 
 OnStep = Callable[[int, dict[str, float]], None]
+WEIGHTS = "weights.safetensors"
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,8 @@ def train(
         # Only now, when model and data are known to be sound, does the run begin to exist.
         with whole_file(folder / "config.json") as place:
             place.write_text(json.dumps(config.to_dict(), indent=1) + "\n", encoding="utf-8")
+        if config.data.kind == "coco":
+            write_images(folder / WEIGHTS, training_images(config).files())
         _save(folder / "checkpoint.pt", config, model, optimiser, 0)
     if config.train.compile and model.detector is not None:
         model.detector.compile()
@@ -146,7 +151,7 @@ def train(
     if first:
         _save(folder / "checkpoint.pt", config, model, optimiser, step)
         if step >= total_steps:
-            save_weights(folder / "weights.safetensors", model, config, steps=str(step))
+            save_weights(folder / WEIGHTS, model, config, steps=str(step))
         elif stopping:
             print(f"stopped after step {step} of {total_steps}; resume with: hggbook train --resume {folder}")
     if world > 1:

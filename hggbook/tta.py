@@ -21,6 +21,7 @@ from hggbook.model import HGG
 from hggbook.skeleton import SKELETONS
 from hggbook.types import Candidates, Graph, Maps
 
+_LARGEST = 4.0  # Choice: memory grows with the square of it, and the paper goes up to 2
 _BASE = 1.0  # the scale that a network was trained on, and whose embeddings can be compared
 
 
@@ -139,13 +140,15 @@ def with_views(
         chosen anew for what it is tested with (``hggbook evaluate --calibrate`` with the same scales).
 
     Raises:
-        ValueError: scales that are not above 0, without 1 among them, or so close that two inputs are equally large; a
-            model without a detector.
+        ValueError: scales that are not above 0 or above 4, without 1 among them, or so close that two inputs are
+            equally large; a model without a detector.
 
     Paper: sec. 4.1.
     """
-    if any(scale <= 0 for scale in scales) or _BASE not in scales:
-        raise ValueError(f"scales: expected numbers above 0 with 1 among them, got {tuple(scales)}")
+    if not all(0 < scale <= _LARGEST for scale in scales) or _BASE not in scales:
+        raise ValueError(
+            f"scales: expected numbers above 0, {_LARGEST:g} at most, with 1 among them, got {tuple(scales)}"
+        )
     if model.detector is None:
         raise ValueError("model: it has a grouping stage only (pose track) and cannot look at images")
     unit, base = model.detector.unit, config.detector.input_size

@@ -3,16 +3,18 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
 from hggbook.cli import main
-from hggbook.cli.train import config_of, with_backbone
+from hggbook.cli.train import config_of, with_ae_checkpoint, with_backbone
 from hggbook.config import POSE_FILE, preset
 from hggbook.detector import EfficientNet
 from hggbook.model import build
 
+from .detector.ae_network import AENetwork
 from .detector.test_efficientnet import published
 
 SMALL = [
@@ -47,7 +49,8 @@ def test_scenes_train_resume_and_evaluate(home, capsys):
     assert main(["evaluate", "--weights", weights, *on_scenes, "--device", "cpu", "--out", str(home / "scores")]) == 0
     said = capsys.readouterr().out
     assert "3 images, scales 1, not flipped, missing keypoints not filled" in said
-    assert [line.split()[0] for line in said.splitlines()[2:5]] == ["hgg", "ae", "oracle"]
+    assert [line.split()[0] for line in said.splitlines()[3:6]] == ["hgg", "ae", "oracle"]
+    assert f"weights {weights}: cut 0, AE threshold 1\n" in said
     assert {p.name for p in (home / "scores").iterdir()} == {"hgg.json", "ae.json", "oracle.json", "scores.json"}
     scores = json.loads((home / "scores" / "scores.json").read_text())
     assert set(scores["scores"]["hgg"]) == {"all_images", "person_images", "grouping"}
@@ -56,7 +59,9 @@ def test_scenes_train_resume_and_evaluate(home, capsys):
     assert tuned.is_file()
     views = ["--flip", "--scales", "1", "2"]
     assert main(["evaluate", "--weights", str(tuned), *on_scenes, "--device", "cpu", *views]) == 0
-    assert "3 images, scales 1, 2, flipped too" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "3 images, scales 1, 2, flipped too" in said
+    assert "other views may want others (--calibrate)" in said
     reported = ["evaluate", "--weights", weights, "--scenes", "easy:2:2", "--device", "cpu"]
     assert main([*reported, "--calibrate", str(tuned)]) == 2
     assert "not on what is reported" in capsys.readouterr().err
@@ -65,8 +70,12 @@ def test_scenes_train_resume_and_evaluate(home, capsys):
 
 
 def test_weights_scored_on_what_they_learned_from_are_said_to_be(home, capsys):
-    """Scenes by their seed, photographs by their ids and names; what cannot be told is said too."""
+    """Scenes by their seed, photographs by their ids and names; what cannot be told is said too.
+
+    The names lie beside the weights: who evaluates needs neither the training's annotation file nor its folders.
+    """
     from hggbook.model import build, save_weights
+    from hggbook.weights import read_images, write_images
 
     assert main(["scenes", str(home / "scenes"), "--preset", "easy", "--count", "3", "--set", "width=64",
                  "--set", "height=64"]) == 0  # fmt: skip
@@ -75,6 +84,14 @@ def test_weights_scored_on_what_they_learned_from_are_said_to_be(home, capsys):
     trained = {"on files": (f"data.train={annotations}", f"data.images={images}", "data.kind=coco"),
                "elsewhere": ("data.train=gone.json", "data.images=gone", "data.kind=coco"),
                "on scenes": ("data.kind=scenes",)}  # fmt: skip
+    run = str(home / "run")
+    changes = (*SMALL, *trained["on files"], "train.batch=2", "train.joint_steps=0")
+    several = [part for one in changes for part in ("--set", one)]
+    assert main(["train", "tiny", *several, "--out", run, "--device", "cpu"]) == 0
+    listed = {image["file_name"]: image["id"] for image in json.loads(Path(annotations).read_text())["images"]}
+    assert read_images(f"{run}/weights.safetensors") == listed
+    capsys.readouterr()
+
     said = {}
     for name, changes in trained.items():
         config = preset("tiny").override(*SMALL, *changes)
@@ -83,7 +100,20 @@ def test_weights_scored_on_what_they_learned_from_are_said_to_be(home, capsys):
         for where in (on_files, ["--scenes", "own:2:0"], ["--scenes", "own:2:2"]):
             assert main(["evaluate", "--weights", weights, *where, "--device", "cpu"]) == 0
             said[name, where[-1]] = capsys.readouterr().err
-    assert "trained on 3 of these 3 images: no scores to report" in said["on files", images]
+    first, second = list(listed)[:2]
+    write_images(weights, {f"elsewhere/{first}": listed[first], second: 99, "other.png": listed[second]})
+    config = preset("tiny").override(*SMALL, *trained["elsewhere"])
+    save_weights(weights, build(config), config)
+    assert main(["evaluate", "--weights", weights, *on_files, "--calibrate", str(home / "tuned.safetensors")]) == 0
+    for these in (weights, str(home / "tuned.safetensors")):
+        capsys.readouterr()
+        assert main(["evaluate", "--weights", these, *on_files, "--device", "cpu"]) == 0
+        assert "trained on 1 of these 3 images" in capsys.readouterr().err
+    (home / "weights.images.json").write_text("[]")
+    assert main(["evaluate", "--weights", weights, *on_files]) == 2
+    assert "weights.images.json: expected {'trained_on'" in capsys.readouterr().err
+
+    assert "trained on 3 of these 3 images: the scores say nothing about others" in said["on files", images]
     assert "cannot be told: gone.json: not found" in said["elsewhere", images]
     assert "trained on 2 of these 2 images" in said["on scenes", "own:2:0"]
     for silent in (("on scenes", "own:2:2"), ("on scenes", images), ("on files", "own:2:0")):
@@ -105,7 +135,10 @@ def test_a_folder_that_cannot_be_made_is_said_in_one_line(home, capsys):
         (["train", "--resume", "nowhere"], "nowhere: holds no run to resume"),
         (["train", "tiny", "--resume", "nowhere"], "holds no run"),
         (["evaluate", "--weights", "nothing", "--scenes", "easy:2:1"], "weights 'nothing': no such file"),
-        (["evaluate", "--scenes", "easy:2:1", "--scales", "0.5"], "scales: expected numbers above 0 with 1 among them"),
+        (
+            ["evaluate", "--scenes", "easy:2:1", "--scales", "0.5"],
+            "scales: expected numbers above 0, 4 at most, with 1 among them",
+        ),
         (["scenes", "x", "--preset", "empty"], "scene preset: expected one of"),
         (["scenes", "x", "--set", "overlapp=1"], "unknown scene knob 'overlapp'; did you mean overlap"),
         (["scenes", "x", "--set", "overlap"], "scene knob 'overlap': expected KNOB=VALUE"),
@@ -208,6 +241,33 @@ def test_a_backbone_is_the_start_of_its_detector_and_of_no_other(home, capsys):
     assert "not allowed with argument --backbone" in capsys.readouterr().err
 
 
+def test_joint_training_starts_from_an_ae_network_as_published(home, capsys):
+    """One with outputs that no loss touches: the config has none of them, its detector gives the same maps."""
+    torch.manual_seed(3)
+    theirs = AENetwork(stacks=2, width=8, outputs=68, depth=2, growth=4, stem=(2, 4)).eval()
+    torch.save({"state_dict": {f"model.module.{k}": v for k, v in theirs.state_dict().items()}}, home / "ae.pth.tar")
+    started = ["--ae-checkpoint", str(home / "ae.pth.tar"), "--device", "cpu", "--out", str(home / "run")]
+    alone = ["detector.stacks=2", "detector.normalisation=none", "train.pretrain_steps=0", "train.joint_steps=1"]
+    config = preset("tiny").override(*SMALL, *alone)
+    images = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        maps = with_ae_checkpoint(config, home / "ae.pth.tar").eval().detect(images)
+        expected = theirs(images.permute(0, 2, 3, 1))
+    torch.testing.assert_close(maps.heatmaps, expected[:, :, :17])
+    torch.testing.assert_close(maps.embeddings[:, :, :, 0], expected[:, :, 17:34])
+
+    settings_of = [part for one in (*SMALL, *alone) for part in ("--set", one)]
+    assert main(["train", "tiny", *settings_of, *started]) == 0
+    entry = json.loads((home / "run" / "log.jsonl").read_text().splitlines()[0])
+    assert (entry["step"], entry["phase"]) == (1, "joint")
+    (home / "run").rename(home / "other")
+    assert main(["train", "tiny", *settings_of, "--set", "detector.width=12", *started]) == 2
+    assert "ae.pth.tar: weights of another architecture" in capsys.readouterr().err
+    assert main(["train", "configs/coco-small.yaml", *started]) == 2
+    assert "expected detector.kind=hourglass, got efficientnet" in capsys.readouterr().err
+    assert not (home / "run").exists()
+
+
 def test_help_does_not_wait_for_torch():
     commands = ("doctor", "book", "scenes", "train", "evaluate", "group", "freeze", "ablate", "oracle")
     code = """
@@ -234,4 +294,4 @@ def test_the_shipped_weights_run_on_real_photographs(real_file, capsys):
     assert main(["evaluate", "--split", "dev", "--limit", "6", "--device", "cpu"]) == 0
     said = capsys.readouterr().out
     assert said.startswith("6 images")
-    assert [line.split()[0] for line in said.splitlines()[2:5]] == ["hgg", "ae", "oracle"]
+    assert [line.split()[0] for line in said.splitlines()[3:6]] == ["hgg", "ae", "oracle"]

@@ -16,6 +16,7 @@ from hggbook.data.scenes import render_scene, scene_config
 from hggbook.evaluate import coco_ap
 from hggbook.model import build, save_weights
 from hggbook.predict import ROW
+from hggbook.weights import load
 
 SIZES = [(192, 192), (240, 160)]
 GROUPERS = ("hgg", "ae", "contraction", "multicut", "spectral", "bones")
@@ -122,6 +123,23 @@ def test_limits_choose_the_best_people(folder):
         assert one["score"] == max(r["score"] for r in every if r["image_id"] == one["image_id"])
 
 
+def test_missing_keypoints_are_filled_for_a_test_server_and_change_no_score(folder):
+    once, document, _ = found(folder, "in", "--min-score", "0", "--no-overlays")
+    (folder / "out").rename(folder / "as found")
+    assert document["info"]["options"]["cut"] == load("scenes-tiny")[1].grouping.cut
+    filled, document, _ = found(folder, "in", "--min-score", "0", "--no-overlays", "--fill-missing")
+    assert document["info"]["options"]["fill_missing"] is True
+    assert [r["score"] for r in filled] == [r["score"] for r in once]
+    before, after = (np.array([r["keypoints"] for r in results]).reshape(-1, 17, 3) for results in (once, filled))
+    there = before[..., 2] > 0
+    np.testing.assert_array_equal(after[there], before[there])
+    new = ~there & (after[..., 2] > 0)
+    assert new.sum() > 0.5 * (~there).sum()
+    assert (after[new][:, 2] == 1).all()
+    sizes = np.array([SIZES[r["image_id"] - 1] for r in filled])[:, None]
+    assert ((after[..., :2] < sizes - 0.5) | ~new[..., None]).all()
+
+
 def test_orientation_is_applied_unless_as_stored(folder):
     from PIL import Image
 
@@ -150,11 +168,13 @@ def test_weights_that_saw_photographs_are_not_warned_of(folder, capsys):
         (["bad.png"], "none of the files could be read; nothing was written"),
         (["in", "--every", "0"], "--every: expected at least 1, got 0"),
         (["in", "--batch", "0"], "--batch: expected at least 1, got 0"),
+        (["in", "--min-score", "nan"], "--min-score: expected a number, got nan"),
+        (["in", "--fill-missing"], "--fill-missing: a filled keypoint may lie on anybody; it needs --no-overlays"),
         (["in", "--max-people", "-1"], "--max-people: expected at least 0, got -1"),
         (["in", "--weights", "nothing"], "weights 'nothing': no such file"),
         (["in", "--weights", "pose-grouper"], "has a grouping stage only"),
         (["in", "--grouper", "ae", "--cut", "1"], "--cut: is of HGG's scores"),
-        (["in", "--scales", "0.5"], "scales: expected numbers above 0 with 1 among them"),
+        (["in", "--scales", "0.5"], "scales: expected numbers above 0, 4 at most, with 1 among them"),
         (["in", "--out", "in"], "expected a folder that is empty or does not exist yet"),
     ],
 )

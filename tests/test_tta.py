@@ -100,7 +100,7 @@ def test_a_batch_equals_its_images_one_by_one():
             assert same_partition(alone.grouping.person, together.grouping.person[mine])
 
 
-@pytest.mark.parametrize("scales", [(), (0.5, 2), (1, 0), (1, -1), (1, 1.01, 1.02), (1, 1)])
+@pytest.mark.parametrize("scales", [(), (0.5, 2), (1, 0), (1, -1), (1, 5), (1, float("nan")), (1, 1.01, 1.02), (1, 1)])
 def test_scales_that_make_no_sense_are_named(scales):
     with pytest.raises(ValueError, match="scales"):
         viewed(model_of(), scales=scales)

@@ -20,9 +20,15 @@ def add_machine(sub: argparse.ArgumentParser) -> None:
 
 
 def machine(args: argparse.Namespace) -> str:
-    """The device to compute on; sets the number of CPU threads."""
+    """The device to compute on; sets the number of CPU threads.
+
+    Raises:
+        ValueError: a GPU was asked for, and there is none.
+    """
     import torch
 
+    if args.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda: this PyTorch sees no GPU; use cpu")
     if args.threads:
         torch.set_num_threads(args.threads)
     return args.device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -44,7 +50,7 @@ def add_dataset(sub: argparse.ArgumentParser):
     sub.add_argument("--images", help="image folder")
     on.add_argument("--split", choices=("dev", "tune", "train"), help="photographs in HGGBOOK_DATA/coco")
     on.add_argument("--scenes", metavar="PRESET:COUNT:SEED", help="e.g. crowd:200:2; own: as trained on")
-    sub.add_argument("--limit", type=int, help="only the first so many images")
+    sub.add_argument("--limit", type=int, help="only the first so many images; 0 for all")
     return on
 
 
@@ -71,6 +77,8 @@ def dataset_of(args: argparse.Namespace, config):
     from hggbook.data.source import photographs, scenes_of
     from hggbook.skeleton import SKELETONS
 
+    if (args.limit or 0) < 0:
+        raise ValueError(f"--limit: expected at least 0, got {args.limit}")
     if args.scenes:
         preset, count, seed = scenes_asked_for(args.scenes)
         if preset != "own":

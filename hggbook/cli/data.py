@@ -54,6 +54,8 @@ def _download(args: argparse.Namespace) -> int:
 
     root = Path(args.out).expanduser() if args.out else paths.data_root() or paths.committed_data()
     if args.name != "coco":
+        if args.subset is not None or args.mirror:
+            raise ValueError(f"--subset, --mirror: are for coco; {args.name} is taken from a copy that you have")
         if not args.source:
             raise ValueError(f"{download.WHERE_TO_ASK[args.name]}; then: hggbook download {args.name} --from PATH")
         for path, images, count, people in download.adopt(root, args.name, Path(args.source).expanduser()):
@@ -62,12 +64,18 @@ def _download(args: argparse.Namespace) -> int:
     if args.source:
         raise ValueError("--from: is for ochuman and crowdpose; COCO is fetched")
     address = (args.mirror or download.COCO_ADDRESS).rstrip("/")
+    if not address.startswith(("http://", "https://")):
+        raise ValueError(f"--mirror: expected an address with http:// or https://, got {args.mirror!r}")
     with _Bars() as told:
         if args.subset is None:
             there = download.download_coco(
                 root, args.parts, address=address, keep_archives=args.keep_archives, told=told
             )
             print(*(f"there: {path}" for path in there), sep="\n")
+            for part in ("val2017", "train2017"):
+                annotations, images = root / f"coco/annotations/person_keypoints_{part}.json", root / "coco" / part
+                if images in there and annotations.is_file():
+                    print(f"{part}: --annotations {annotations} --images {images}")
             return 0
         found = download.download_subset(root, args.subset, args.of, address=address, told=told)
     annotations, images, problems = found

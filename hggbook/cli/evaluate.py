@@ -34,7 +34,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     from hggbook.compare import calibrate, compare
     from hggbook.model import joined, load_weights, save_weights
     from hggbook.tta import with_views
-    from hggbook.weights import find_weights
+    from hggbook.weights import find_weights, read_images, write_images
 
     device = machine(args)
     part = args.poses.partition(":")[2] if args.poses else None
@@ -42,7 +42,9 @@ def _evaluate(args: argparse.Namespace) -> None:
         raise ValueError(f"--poses: expected PRESET:tune or PRESET:test, got {args.poses!r}")
     if args.calibrate and (args.split == "dev" or part == "test" or (args.scenes or "").endswith(":2")):
         raise ValueError("--calibrate: not on what is reported (--split dev, scenes of seed 2, part test)")
-    model, config = load_weights(find_weights(args.weights), args.set)
+    file = find_weights(args.weights)
+    model, config = load_weights(file, args.set)
+    learned = read_images(file)
     if args.grouping:
         model, config = joined((model, config), load_weights(find_weights(args.grouping)))
     several = args.flip or args.scales != [1.0]
@@ -52,12 +54,14 @@ def _evaluate(args: argparse.Namespace) -> None:
         _evaluate_poses(args, model, config)
         return
     dataset = dataset_of(args, config)
-    _warn_if_seen(args, config, dataset)
+    _warn_of_the_images(args, config, dataset, learned)
     tested, seen = with_views(model, config, flip=args.flip, scales=args.scales) if several else (model, config)
     if args.calibrate:
         chosen, tried = calibrate(tested, dataset, seen, batch_size=args.batch, device=device, progress=True)
         config = replace(config, grouping=chosen.grouping, baseline=chosen.baseline)
         save_weights(args.calibrate, model, config)
+        if learned is not None:
+            write_images(args.calibrate, learned)
         print(f"AP on the tuning images ({len(dataset)}): " + ", ".join(f"{k} {v:.3f}" for k, v in tried.items()))
         print(f"cut {config.grouping.cut}, AE threshold {config.baseline.threshold}: written with weights")
         return
@@ -67,10 +71,12 @@ def _evaluate(args: argparse.Namespace) -> None:
     scales = ", ".join(f"{scale:g}" for scale in args.scales)
     views = f"scales {scales}, {'flipped too' if args.flip else 'not flipped'}"
     print(f"{len(dataset)} images, {views}, missing keypoints {'filled' if args.fill_missing else 'not filled'}")
-    print("grouper " + "".join(f"{name:>7}" for name in (*MEASURES, "pairF1", "perfect")))
+    print(f"weights {args.weights}: cut {config.grouping.cut:g}, AE threshold {config.baseline.threshold:g}", end="")
+    print("; other views may want others (--calibrate)" if several else "")
+    print("grouper " + "".join(f"{name:>8}" for name in (*MEASURES, "pairF1", "perfect")))
     for name, score in scores.items():
         row = [score.ap[measure] for measure in MEASURES] + [score.counts.f1, score.counts.perfect_share]
-        print(f"{name:<8}" + "".join(f"{value:7.3f}" for value in row))
+        print(f"{name:<8}" + "".join(f"{value:8.3f}" for value in row))
     _say_crowding(scores, dataset)
     if args.out:
         _write_scores(Path(args.out), args.weights, seen, scores)
@@ -107,10 +113,15 @@ def _evaluate_poses(args, model, config) -> None:
         print(f"{name:<8} pairwise F1 {f1}  people grouped perfectly {perfect}  {found.milliseconds:6.2f} ms/image")
 
 
-def _warn_if_seen(args, config, dataset) -> None:
-    """A word on stderr if the weights were trained on what is scored here."""
+def _warn_of_the_images(args, config, dataset, learned) -> None:
+    """A word on stderr if the weights were trained on what is scored here, or have never seen anything like it."""
     from hggbook.data.source import training_images
+    from hggbook.predict import only_scenes
 
+    if only_scenes(config) and args.split:
+        _say(f"weights {args.weights} have learned from synthetic scenes only: in photographs they are mostly wrong")
+    if args.split == "tune":
+        _say("the photographs of tune are there to choose by; report on others")
     data, seen = config.data, 0
     if args.scenes:
         preset, _, seed = scenes_asked_for(args.scenes)
@@ -118,14 +129,20 @@ def _warn_if_seen(args, config, dataset) -> None:
             seen = len(dataset)
     elif data.kind == "coco":
         try:
-            trained = training_images(config)
+            learned = training_images(config).files() if learned is None else learned
         except ValueError as error:
             _say(f"whether the weights were trained on these images cannot be told: {error}")
             return
-        names = {(int(i), trained.coco.imgs[int(i)].get("file_name")) for i in trained.image_ids}
-        seen = len(names & {(int(i), dataset.coco.imgs[int(i)].get("file_name")) for i in dataset.image_ids})
+        seen = len(_named(learned) & _named(dataset.files()))
     if seen:
-        _say(f"the weights were trained on {seen} of these {len(dataset)} images: no scores to report")
+        _say(
+            f"the weights were trained on {seen} of these {len(dataset)} images: the scores say nothing about others"
+        )
+
+
+def _named(images):
+    """Images as they can be told apart from those of other data: by id and name, in whatever folder."""
+    return {(number, Path(name).name) for name, number in images.items()}
 
 
 def _say(text):

@@ -3,6 +3,7 @@
 import argparse
 import csv
 import json
+import math
 import os
 import sys
 from dataclasses import replace
@@ -39,6 +40,9 @@ def add(commands) -> None:
     predict.add_argument(
         "--ids", metavar="FILE", help="COCO file, e.g. image_info_test-dev2017.json: only its images, with its ids"
     )
+    predict.add_argument(
+        "--fill-missing", action="store_true", help="fill missing keypoints as the AE code does; for AP only"
+    )
     predict.add_argument("--no-overlays", action="store_true", help="write no pictures")
     predict.add_argument("--batch", type=int, default=8)
     add_machine(predict)
@@ -72,6 +76,7 @@ def _predict(args: argparse.Namespace) -> int:
         )
     skeleton = SKELETONS[config.skeleton]
     if args.flip or args.scales != [1.0]:
+        _say("cut, threshold and least score were chosen with one view; other views may want others")
         model, config = with_views(model, config, flip=args.flip, scales=args.scales)
     model = model.to(device)
     group = grouper_of(args, skeleton, model, config)
@@ -88,7 +93,7 @@ def _predict(args: argparse.Namespace) -> int:
     with paths.whole_folder(Path(args.out)) as folder, tqdm(desc="predicting", unit="picture", leave=False) as bar:
         found = predict(
             model, config, readable(bar), group=group, batch_size=args.batch, device=device,
-            min_score=args.min_score, most=args.max_people,
+            min_score=args.min_score, most=args.max_people, fill=args.fill_missing,
         )  # fmt: skip
         if ids is not None:
             found = (replace(one, image_id=ids[Path(one.picture.file).name]) for one in found)
@@ -138,6 +143,10 @@ def _check(args):
     ):  # fmt: skip
         if value < low:
             raise ValueError(f"--{name}: expected at least {low}, got {value}")
+    if math.isnan(args.min_score):
+        raise ValueError("--min-score: expected a number, got nan")
+    if args.fill_missing and not args.no_overlays:
+        raise ValueError("--fill-missing: a filled keypoint may lie on anybody; it needs --no-overlays")
     paths.empty_folder(Path(args.out))
 
 
@@ -178,13 +187,18 @@ def _document(images, skeleton, args, config, remarks):
     from hggbook.predict import only_scenes
     from hggbook.provenance import versions
 
-    keys = ("grouper", "scores", "cut", "threshold", "flip", "scales", "min_score", "max_people", "every", "max_frames")
+    keys = ("grouper", "scores", "flip", "scales", "min_score", "max_people", "fill_missing", "every", "max_frames")
+    learned = hgg_has_a_part(args)  # the other value has no say
+    used = {
+        "cut": (config.grouping.cut if args.cut is None else args.cut) if learned else None,
+        "threshold": None if learned else config.baseline.threshold if args.threshold is None else args.threshold,
+    }
     info = {
         "description": "people found by hggbook predict",
         "weights": args.weights or WEIGHTS,
         "trained_on": "synthetic scenes only" if only_scenes(config) else config.data.train,
         "orientation": "as stored" if args.as_stored else "upright",
-        "options": {key: getattr(args, key) for key in keys},
+        "options": {key: getattr(args, key) for key in keys} | used,
         "remarks": [{"file": r.file, "said": r.text, "refused": r.refused} for r in remarks],
         "versions": versions(),
     }

@@ -9,7 +9,7 @@ from hggbook import paths
 from hggbook.cli.common import add_machine, command, machine
 from hggbook.config import POSE_FILE, SIZES, Config, preset
 
-_OF_A_NEW_RUN = ("config", "track", "set", "out", "start_from", "backbone")
+_OF_A_NEW_RUN = ("config", "track", "set", "out", "start_from", "backbone", "ae_checkpoint")
 
 
 def add(commands) -> None:
@@ -29,6 +29,9 @@ def add(commands) -> None:
         "--backbone", metavar="FILE",
         help="ImageNet weights that detector.kind=efficientnet starts from; 'imagenet': the installed package's",
     )  # fmt: skip
+    start.add_argument(
+        "--ae-checkpoint", metavar="FILE", help="published associative embedding network that the hourglass starts from"
+    )
     train.add_argument("--stop-at", type=int, metavar="STEP", help="stop (resumable) after so many steps")
     add_machine(train)
 
@@ -54,6 +57,8 @@ def _train(args: argparse.Namespace) -> int:
     start = load_weights(find_weights(args.start_from))[0] if args.start_from else None
     if args.backbone:
         start = with_backbone(config, args.backbone)
+    if args.ae_checkpoint:
+        start = with_ae_checkpoint(config, args.ae_checkpoint)
     done = train(
         config, folder, device=device, resume=bool(args.resume), start_from=start, stop_at=args.stop_at, progress=True
     )
@@ -80,6 +85,31 @@ def with_backbone(config: Config, name: str):
     if not isinstance(model.detector, EfficientNet):
         raise ValueError(f"--backbone: expected detector.kind=efficientnet, got {config.detector.kind}")
     load_imagenet(model.detector, installed_imagenet() if name == "imagenet" else name)
+    return model
+
+
+def with_ae_checkpoint(config: Config, path: str | Path):
+    """The model of a config as its training would begin it, but for a detector that was trained already, as AE.
+
+    Args:
+        config: with ``detector.kind=hourglass`` of the sizes that the file has; that of preset ``paper`` for the
+            published one.
+        path: see `hggbook.detector.load_ae_checkpoint`.
+
+    Raises:
+        FileNotFoundError, ValueError: see there; a config of another detector, or of other sizes.
+    """
+    import torch
+
+    from hggbook.detector import Hourglass, load_ae_checkpoint, without_unused_outputs
+    from hggbook.model import build, fit_weights
+
+    torch.manual_seed(config.seed)
+    model = build(config)
+    if not isinstance(model.detector, Hourglass):
+        raise ValueError(f"--ae-checkpoint: expected detector.kind=hourglass, got {config.detector.kind}")
+    trained = without_unused_outputs(load_ae_checkpoint(path, model.detector.num_types))
+    fit_weights(model.detector, trained.state_dict(), str(path))
     return model
 
 

@@ -87,6 +87,10 @@ class CocoPeople(Dataset[Sample]):
         people = self._people(self.image_ids[index])
         return keypoint_rows(people, self.skeleton.num_types), np.array([a["area"] for a in people], dtype=np.float32)
 
+    def files(self) -> dict[str, int]:
+        """Id of every image by its file name. An image without a name has that of its id."""
+        return {str(self.coco.imgs[int(i)].get("file_name", i)): int(i) for i in self.image_ids}
+
     def __getitem__(self, index: int | np.integer) -> Sample:
         if self.images is None:
             raise ValueError(f"{self.annotations}: no image folder was given, only `people` can be read")

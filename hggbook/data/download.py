@@ -130,13 +130,15 @@ def download_subset(
     """
     if part not in ("train", "val"):
         raise ValueError(f"subset: expected a part 'train' or 'val', got {part!r}")
+    if count < 1:  # before anything is fetched
+        raise ValueError(f"subset: expected a count of at least 1, got {count}")
     download_coco(root, ["annotations"], address=address, told=told)
     name = f"{part}2017"
     source = root / "coco" / "annotations" / f"person_keypoints_{name}.json"
     everything = json.loads(source.read_text(encoding="utf-8"))
     people = {a["image_id"] for a in everything["annotations"] if a["num_keypoints"] and not a["iscrowd"]}
     images = sorted((image for image in everything["images"] if image["id"] in people), key=_drawn)
-    if not 1 <= count <= len(images):
+    if count > len(images):
         raise ValueError(f"subset: expected a count from 1 to {len(images)} (images with people), got {count}")
     folder = root / "coco" / f"subset_{name}"
     progress = told("photographs") if told else None

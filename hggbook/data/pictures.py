@@ -69,8 +69,8 @@ def find_pictures(names: Iterable[str | os.PathLike]) -> tuple[list[Path], list[
 
     A name is a file, whatever its ending; a folder, of which every file with a picture's or video's ending is taken in
     alphabetical order, without its subfolders; or a pattern such as ``holiday/**/*.jpg``. In folders and patterns,
-    hidden files are passed over, and so are files with another ending, which are named. A name that leads to nothing
-    is refused.
+    hidden files are passed over. So are files with another ending and a folder's subfolders; these are named. A name
+    that leads to nothing is refused.
 
     Not in the paper: input reading.
     """
@@ -167,19 +167,25 @@ def _of_several(name, kind, path):
     """The pictures and videos of a folder or a pattern, and the remark on what else is there."""
     try:
         inside = path.iterdir() if kind == "folder" else map(Path, glob.iglob(str(path), recursive=True))
-        # A link that leads nowhere is no folder either: it is taken, cannot be read, and so is named.
-        files = sorted(file for file in inside if not (file.is_dir() or file.name.startswith(".")))
+        there = sorted(file for file in inside if not file.name.startswith("."))
+        # A link that leads nowhere is no folder: it is taken, cannot be read, and so is named.
+        files = [file for file in there if not file.is_dir()]
+        folders = [file.name for file in there if file.is_dir()] if kind == "folder" else []
     except OSError as error:
         return [], Remark(name, f"{kind} {name}: cannot be read: {error.strerror}")
     chosen = [file for file in files if file.suffix.lower() in IMAGES + VIDEOS]
     others = [file.name for file in files if file not in chosen]
     if not chosen:
         return [], Remark(name, f"{kind} {name}: expected pictures or videos, found {len(others) or 'no'} other files")
-    if others:
-        listed = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
-        text = f"{kind} {name}: {len(others)} without a picture's ending passed over ({listed})"
-        return chosen, Remark(name, text, refused=False)
+    passed = [(others, "without a picture's ending"), (folders, "folders in it")]
+    said = [f"{len(names)} {what} ({_some(names)})" for names, what in passed if names]
+    if said:
+        return chosen, Remark(name, f"{kind} {name}: passed over: {'; '.join(said)}", refused=False)
     return chosen, None
+
+
+def _some(names):
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def _read_video(file, every, frames, as_stored):

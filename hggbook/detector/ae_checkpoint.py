@@ -1,13 +1,15 @@
 """Reads a checkpoint of the published associative embedding network into our detector."""
 
+import copy
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hggbook.detector.checkpoints import read_tensors
+from hggbook.detector.heads import outputs_of
 from hggbook.detector.hourglass import Hourglass
 
 # Their module names and ours, part by part of a dotted key. Units of theirs are called conv (and bn) as ours are.
@@ -58,6 +60,41 @@ def load_ae_checkpoint(path: str | Path, num_types: int = 17) -> Hourglass:
         raise ValueError(f"{path}: not an associative embedding network (keys under our names): {found}")
     detector.load_state_dict(ours, assign=True)
     return detector.requires_grad_(True).eval()
+
+
+@torch.no_grad()
+def without_unused_outputs(detector: Hourglass) -> Hourglass:
+    """The same function with fewer weights: a head computes nothing but heatmaps and embeddings.
+
+    From a stack's features to what its unused outputs add to the next stack's input, all is linear (a 1x1 convolution,
+    then another). That map is added to ``merge_features``, which is such a map of the same features.
+
+    Args:
+        detector: as `load_ae_checkpoint` gives it; it stays as it is.
+
+    Returns:
+        A network whose maps are equal up to rounding, and whose architecture a config describes.
+
+    Not in the paper: our config has no unused outputs, so that training can start here.
+    """
+    slim, used = copy.deepcopy(detector), outputs_of(detector.num_types, detector.embedding)
+    for stack, head in enumerate(detector.heads):
+        slim.heads[stack] = _part_of(head, used, head.in_channels)
+        if stack < len(detector.merge_features):
+            merge, features = detector.merge_predictions[stack], slim.merge_features[stack]
+            slim.merge_predictions[stack] = _part_of(merge, merge.out_channels, used)
+            onward = merge.weight[:, used:, 0, 0]
+            features.weight += (onward @ head.weight[used:, :, 0, 0])[:, :, None, None]
+            features.bias += onward @ head.bias[used:]
+    return slim
+
+
+def _part_of(layer: nn.Conv2d, outputs: int, inputs: int) -> nn.Conv2d:
+    """A 1x1 convolution of its first channels."""
+    part = nn.Conv2d(inputs, outputs, 1)
+    part.weight.copy_(layer.weight[:outputs, :inputs])
+    part.bias.copy_(layer.bias[:outputs])
+    return part
 
 
 def _rename(key: str) -> str:

@@ -11,7 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
+from hggbook import paths
 from hggbook.cli import main
+from hggbook.config import preset
 from hggbook.data import download
 from hggbook.data.coco import CocoPeople
 from hggbook.data.unpack import unpack
@@ -75,10 +77,27 @@ def test_coco_is_laid_out_as_the_library_looks_for_it(server, tmp_path, capsys):
         "coco/annotations/person_keypoints_train2017.json", "coco/annotations/person_keypoints_val2017.json",
         *(f"coco/val2017/{i:06d}.jpg" for i in range(1, 7)),
     ]  # fmt: skip
-    assert f"there: {tmp_path}/coco/val2017" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"there: {tmp_path}/coco/val2017" in said
+    of = f"{tmp_path}/coco/annotations/person_keypoints_val2017.json"
+    assert said.endswith(f"val2017: --annotations {of} --images {tmp_path}/coco/val2017\n")
     data = CocoPeople(tmp_path / "coco/annotations/person_keypoints_val2017.json", tmp_path / "coco/val2017")
     assert len(data) == 6
     assert data[0].image.shape == (16, 20, 3)
+
+
+@pytest.mark.parametrize("variable", [paths.DATA_VARIABLE, None])
+def test_the_papers_training_finds_what_was_fetched(server, tmp_path, monkeypatch, variable):
+    """In ``HGGBOOK_DATA``, or without it in the project's ``data/``: no path has to be typed."""
+    monkeypatch.delenv(paths.DATA_VARIABLE, raising=False)
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.setenv(paths.HOME_VARIABLE, str(tmp_path))
+    if variable:
+        monkeypatch.setenv(variable, str(tmp_path / "elsewhere"))
+    assert main(["download", "coco", "--parts", "annotations", "--mirror", server.address]) == 0
+    found = paths.find_data(preset("paper").data.train)
+    assert found.is_relative_to(tmp_path / ("elsewhere" if variable else "data"))
 
 
 def test_what_is_there_is_not_fetched_again(server, tmp_path):
@@ -126,6 +145,13 @@ def test_what_cannot_be_asked_for_is_said(server, tmp_path, capsys):
     assert main(["download", "crowdpose", "--out", str(tmp_path)]) == 2
     assert "github.com/Jeff-sjtu/CrowdPose; then: hggbook download crowdpose --from PATH" in capsys.readouterr().err
     assert main(["download", "coco", "--from", "x.zip", "--out", str(tmp_path)]) == 2
+    assert main(["download", "coco", "--subset", "0", "--out", str(tmp_path), "--mirror", server.address]) == 2
+    assert "expected a count of at least 1, got 0" in capsys.readouterr().err
+    assert main(["download", "coco", "--out", str(tmp_path), "--mirror", "my-server"]) == 2
+    assert "--mirror: expected an address with http:// or https://, got 'my-server'" in capsys.readouterr().err
+    assert main(["download", "ochuman", "--from", str(tmp_path), "--subset", "3", "--out", str(tmp_path)]) == 2
+    assert "ochuman is taken from a copy that you have" in capsys.readouterr().err
+    assert server.asked == []
     assert list(tmp_path.iterdir()) == []
 
 

@@ -173,7 +173,9 @@ def test_a_folder_gives_its_pictures_in_order_and_names_the_rest(folder):
         (folder / "in" / name).write_text("x")
     files, (remark,) = find_pictures(["in"])
     assert [f.name for f in files] == ["a.jpg", "b.PNG"]
-    assert remark.text == "folder in: 2 without a picture's ending passed over (list.csv, notes.txt)"
+    assert remark.text == (
+        "folder in: passed over: 2 without a picture's ending (list.csv, notes.txt); 1 folders in it (deeper)"
+    )
     assert not remark.refused
 
 
@@ -206,6 +208,7 @@ def test_patterns_reach_into_folders_and_each_file_is_taken_once(folder):
     files, remarks = find_pictures(["x/**/*.png", "x", "./x/1.png", "x/y/[3].png", "x/*.gif", "gone.png"])
     assert sorted(map(str, files)) == sorted(names)
     assert [r.text for r in remarks] == [
+        "folder x: passed over: 1 folders in it (y)",
         "pattern x/*.gif: expected pictures or videos, found no other files",
         "gone.png: expected a picture, a video or a folder, found nothing there",
     ]

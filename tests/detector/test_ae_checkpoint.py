@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from hggbook.detector import load_ae_checkpoint
+from hggbook.detector import load_ae_checkpoint, without_unused_outputs
 from tests.detector.ae_network import AENetwork
 
 
@@ -70,6 +70,19 @@ def test_the_unused_outputs_matter_to_the_next_stack(tmp_path):
         after = full(images).heatmaps
     assert torch.equal(before[:, 0], after[:, 0])
     assert not torch.equal(before[:, 1], after[:, 1])
+
+
+@pytest.mark.parametrize(("stacks", "outputs"), [(1, 9), (3, 12), (3, 6)])
+def test_without_unused_outputs_it_is_the_same_function(tmp_path, stacks, outputs):
+    full = load_ae_checkpoint(saved(tmp_path, network(stacks=stacks, outputs=outputs)), 3)
+    images, before = torch.rand(2, 3, 64, 64), {k: v.clone() for k, v in full.state_dict().items()}
+    slim = without_unused_outputs(full)
+    with torch.no_grad():
+        expected, maps = full(images), slim(images)
+    torch.testing.assert_close(maps.heatmaps, expected.heatmaps)
+    torch.testing.assert_close(maps.embeddings, expected.embeddings)
+    assert [head.out_channels for head in slim.heads] == [6] * stacks
+    assert all(torch.equal(full.state_dict()[name], value) for name, value in before.items())
 
 
 def test_a_network_with_batch_normalisation(tmp_path):
