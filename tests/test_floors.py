@@ -34,8 +34,8 @@ FLOORS = {
     "hggbook.model": 3,
     "hggbook.tta": 3.5,  # a model made of a model
     "hggbook.oracle": 3,
+    "hggbook.weights": 3.5,  # models in files, and what lies beside them
     "hggbook.objective": 3.5,  # what training minimises, between the model and the loop
-    "hggbook.weights": 4,
     "hggbook.train": 4,
     "hggbook.evaluate": 4,
     "hggbook.freeze": 4,
