@@ -13,8 +13,10 @@ import pytest
 import torch
 
 from hggbook.config import preset
+from hggbook.data.source import training_images
 from hggbook.model import HGG, build
 from hggbook.train import learning_rates, read_log, train
+from hggbook.weights import read_images
 
 TINY = preset("tiny").override(
     **{
@@ -76,8 +78,9 @@ class TestRuns:
         assert done.complete
         assert done.step == 7
         assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [
-            "checkpoint.pt", "config.json", "log.jsonl", "weights.safetensors",
+            "checkpoint.pt", "config.json", "log.jsonl", "weights.images.json", "weights.safetensors",
         ]  # fmt: skip
+        assert read_images(tmp_path / "run" / "weights.safetensors") == training_images(config).files()
         assert steps_of(tmp_path / "run") == list(range(1, 8))
         assert "edge" not in seen[2][1]
         assert "edge" in seen[3][1]
