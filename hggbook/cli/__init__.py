@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from hggbook import __version__
-from hggbook.cli import book, data, evaluate, group, predict, simulate, study, train
+from hggbook.cli import book, data, evaluate, freeze, group, predict, simulate, study, train
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,6 +28,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for family in (book, data, train, evaluate, predict, group, simulate, study):
+    for family in (book, data, train, evaluate, predict, group, simulate, freeze, study):
         family.add(commands)
     return parser

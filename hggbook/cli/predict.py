@@ -76,7 +76,7 @@ def _predict(args: argparse.Namespace) -> int:
         )
     skeleton = SKELETONS[config.skeleton]
     if args.flip or args.scales != [1.0]:
-        _say("cut, threshold and least score were chosen with one view; other views may want others")
+        _say("cut, threshold and least score are as for one view, unless given; other views may want others")
         model, config = with_views(model, config, flip=args.flip, scales=args.scales)
     model = model.to(device)
     group = grouper_of(args, skeleton, model, config)

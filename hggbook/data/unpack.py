@@ -39,6 +39,7 @@ def unpack(archive: Path, folder: Path, wanted: Sequence[str] | None = None) -> 
             folder.mkdir(parents=True, exist_ok=True)
             need_room(folder, sum(member.file_size for member in chosen))
             _move_in(file, chosen, folder, names)
+    # NotImplementedError is what zipfile raises for a compression or version it cannot read.
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
         raise ValueError(f"archive {archive}: expected a sound zip file, got one that is not: {error}") from None
 
