@@ -14,7 +14,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,7 @@ def train(
     device: str = "cpu",
     resume: bool = False,
     start_from: HGG | None = None,
+    learned: Mapping[str, int] | None = None,
     stop_at: int | None = None,
     on_step: OnStep | None = None,
     progress: bool = False,
@@ -68,6 +69,7 @@ def train(
         device: ``cpu`` or ``cuda``.
         resume: go on from the folder's checkpoint (from the beginning if it has none yet).
         start_from: a model of the same architecture whose weights are taken over at step 0.
+        learned: images that these have learned from, id by file name; the run's own are added (`write_images`).
         stop_at: end (saved and resumable) after this many steps in all.
         on_step: called after every step with its number and losses, in the first process.
         progress: show a progress bar on stderr.
@@ -100,8 +102,9 @@ def train(
         # Only now, when model and data are known to be sound, does the run begin to exist.
         with whole_file(folder / "config.json") as place:
             place.write_text(json.dumps(config.to_dict(), indent=1) + "\n", encoding="utf-8")
-        if config.data.kind == "coco":
-            write_images(folder / WEIGHTS, training_images(config).files())
+        own = training_images(config).files() if config.data.kind == "coco" else {}
+        if images := {**(learned or {}), **own}:
+            write_images(folder / WEIGHTS, images)
         _save(folder / "checkpoint.pt", config, model, optimiser, 0)
     if config.train.compile and model.detector is not None:
         model.detector.compile()

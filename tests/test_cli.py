@@ -90,6 +90,13 @@ def test_weights_scored_on_what_they_learned_from_are_said_to_be(home, capsys):
     assert main(["train", "tiny", *several, "--out", run, "--device", "cpu"]) == 0
     listed = {image["file_name"]: image["id"] for image in json.loads(Path(annotations).read_text())["images"]}
     assert read_images(f"{run}/weights.safetensors") == listed
+    on = str(home / "on")  # what weights learned before they went on is not forgotten
+    start = ["--start-from", f"{run}/weights.safetensors", "--out", on, "--device", "cpu"]
+    assert main(["train", "tiny", *settings(), "--set", "train.joint_steps=0", *start]) == 0
+    assert read_images(f"{on}/weights.safetensors") == listed
+    capsys.readouterr()
+    assert main(["evaluate", "--weights", f"{on}/weights.safetensors", *on_files, "--device", "cpu"]) == 0
+    assert "trained on 3 of these 3 images" in capsys.readouterr().err
     capsys.readouterr()
 
     said = {}

@@ -127,7 +127,7 @@ def _warn_of_the_images(args, config, dataset, learned) -> None:
         preset, _, seed = scenes_asked_for(args.scenes)
         if data.kind == "scenes" and preset in ("own", data.preset) and seed == data.scene_seed:
             seen = len(dataset)
-    elif data.kind == "coco":
+    elif learned is not None or data.kind == "coco":
         try:
             learned = training_images(config).files() if learned is None else learned
         except ValueError as error:

@@ -39,7 +39,7 @@ def add(commands) -> None:
 def _train(args: argparse.Namespace) -> int:
     from hggbook.model import load_weights
     from hggbook.train import train
-    from hggbook.weights import find_weights
+    from hggbook.weights import find_weights, read_images
 
     if args.resume:
         stored = Path(args.resume) / "config.json"
@@ -54,14 +54,18 @@ def _train(args: argparse.Namespace) -> int:
             raise ValueError("--out: expected a folder for the new run")
         config, folder = config_of(args.config, args.track, args.set), Path(args.out)
     device = machine(args)
-    start = load_weights(find_weights(args.start_from))[0] if args.start_from else None
+    start = learned = None
+    if args.start_from:
+        file = find_weights(args.start_from)
+        start, learned = load_weights(file)[0], read_images(file)
     if args.backbone:
         start = with_backbone(config, args.backbone)
     if args.ae_checkpoint:
         start = with_ae_checkpoint(config, args.ae_checkpoint)
     done = train(
-        config, folder, device=device, resume=bool(args.resume), start_from=start, stop_at=args.stop_at, progress=True
-    )
+        config, folder, device=device, resume=bool(args.resume), start_from=start, learned=learned,
+        stop_at=args.stop_at, progress=True,
+    )  # fmt: skip
     return 0 if done.complete or args.stop_at else 130
 
 
